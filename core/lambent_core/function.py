@@ -1,0 +1,173 @@
+"""
+The function: one model for the AWS API, the manifest, the custom resource and the store.
+
+A function is a document in Kubernetes' shape (`apiVersion`, `kind`, `metadata`, `spec`, `status`). The members of `spec`
+carry the names of Lambda's API with a small first letter, so that each door needs a change of case and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+API_VERSION = "lambent.dev/v1"
+
+
+class _Model(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Code(_Model):
+    """Where the package comes from. In the store only `sha256` and `size` are set; the others are how a manifest brings it."""
+
+    inline: str | dict[str, str] | None = None
+    """Source text of the handler's module, or files by path."""
+    path: str | None = None
+    """A folder or ZIP, relative to the manifest."""
+    sha256: str | None = None
+    """The package in the blob store: SHA-256, hex."""
+    size: int | None = None
+    """Bytes of the ZIP."""
+
+
+class Environment(_Model):
+    variables: dict[str, str] = {}
+
+
+class EphemeralStorage(_Model):
+    size: int = 512
+    """Megabytes of /tmp."""
+
+
+class TracingConfig(_Model):
+    mode: Literal["PassThrough", "Active"] = "PassThrough"
+
+
+class LoggingConfig(_Model):
+    log_format: Literal["Text", "JSON"] = "Text"
+    application_log_level: Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] | None = None
+    system_log_level: Literal["DEBUG", "INFO", "WARN"] | None = None
+    log_group: str | None = None
+
+
+class DeadLetterConfig(_Model):
+    target_arn: str | None = None
+
+
+class SnapStart(_Model):
+    apply_on: Literal["None", "PublishedVersions"] = "None"
+
+
+class VpcConfig(_Model):
+    subnet_ids: list[str] = []
+    security_group_ids: list[str] = []
+    ipv6_allowed_for_dual_stack: bool = False
+
+
+class FileSystemConfig(_Model):
+    arn: str
+    local_mount_path: str
+
+
+class ImageConfig(_Model):
+    entry_point: list[str] = []
+    command: list[str] = []
+    working_directory: str | None = None
+
+
+class Cors(_Model):
+    allow_credentials: bool | None = None
+    allow_headers: list[str] | None = None
+    allow_methods: list[str] | None = None
+    allow_origins: list[str] | None = None
+    expose_headers: list[str] | None = None
+    max_age: int | None = None
+
+
+class FunctionUrl(_Model):
+    auth_type: Literal["NONE", "AWS_IAM"] = "NONE"
+    invoke_mode: Literal["BUFFERED", "RESPONSE_STREAM"] = "BUFFERED"
+    cors: Cors | None = None
+
+
+class EventInvokeConfig(_Model):
+    maximum_retry_attempts: int = 2
+    maximum_event_age_in_seconds: int = 21_600
+
+
+class FunctionSpec(_Model):
+    """What the user wants. Defaults are Lambda's; limits are checked by `validation`, not here."""
+
+    function_name: str | None = None
+    """Lambda's name where it is no DNS label; else `metadata.name` is the name."""
+    package_type: Literal["Zip", "Image"] = "Zip"
+    code: Code = Code()
+    runtime: str | None = None
+    handler: str | None = None
+    role: str | None = None
+    description: str = ""
+    timeout: int = 3
+    """Seconds."""
+    memory_size: int = 128
+    """Megabytes."""
+    architectures: list[str] = ["x86_64"]
+    environment: Environment | None = None
+    ephemeral_storage: EphemeralStorage = EphemeralStorage()
+    layers: list[str] = []
+    tracing_config: TracingConfig = TracingConfig()
+    logging_config: LoggingConfig = LoggingConfig()
+    snap_start: SnapStart = SnapStart()
+    dead_letter_config: DeadLetterConfig | None = None
+    kms_key_arn: str | None = None
+    vpc_config: VpcConfig | None = None
+    file_system_configs: list[FileSystemConfig] = []
+    image_config: ImageConfig | None = None
+    tags: dict[str, str] = {}
+    reserved_concurrent_executions: int | None = None
+    url: FunctionUrl | None = None
+    event_invoke_config: EventInvokeConfig = EventInvokeConfig()
+
+
+class FunctionStatus(_Model):
+    """What became of it. Written by the platform alone."""
+
+    state: Literal["Pending", "Active", "Inactive", "Failed", "Deleting"] = "Pending"
+    state_reason: str | None = "The function is being created."
+    state_reason_code: str | None = "Creating"
+    last_update_status: Literal["Successful", "Failed", "InProgress"] | None = None
+    last_update_status_reason: str | None = None
+    last_update_status_reason_code: str | None = None
+    revision_id: str = ""
+    """UUID, new with each change; what AWS calls RevisionId."""
+    last_modified: str = ""
+    """ISO 8601 with milliseconds and +0000, as AWS writes it."""
+    code_revision: int = 0
+    """Grows with each change of code or configuration that needs new execution environments."""
+    url_id: str | None = None
+    url_created: str | None = None
+    url_last_modified: str | None = None
+
+
+class Metadata(_Model):
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    creation_timestamp: str = ""
+    resource_version: str = ""
+    """Written by the store; a `put` with an old one is a conflict."""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class Function(_Model):
+    api_version: Literal["lambent.dev/v1"] = "lambent.dev/v1"
+    kind: Literal["Function"] = "Function"
+    metadata: Metadata
+    spec: FunctionSpec
+    status: FunctionStatus = FunctionStatus()
+
+    @property
+    def name(self) -> str:
+        """The name by which Lambda's API knows it."""
+        return self.spec.function_name or self.metadata.name

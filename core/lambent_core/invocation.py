@@ -1,0 +1,49 @@
+"""
+One request to run a function, and how it ended. Values only; who runs it is the gateway's `invoker`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lambent_core.link import Report
+
+LATEST = "$LATEST"
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the caller asked for, already authorised and validated."""
+
+    request_id: str
+    function_name: str
+    payload: bytes
+    """JSON text; `b"{}"`-like bytes as they came, never parsed on the way."""
+    qualifier: str = LATEST
+    kind: Literal["RequestResponse", "Event"] = "RequestResponse"
+    """`Event`: an attempt of an asynchronous invocation."""
+    stream: bool = False
+    """The caller takes the response in chunks."""
+    log_tail: bool = False
+    trace_id: str = ""
+    client_context: str = ""
+    """JSON on one line, decoded from base64."""
+    identity: str = ""
+    """Who calls; empty while everybody is allowed everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an invocation that reached the function ended. What never reached it is a `LambdaError` instead."""
+
+    payload: bytes
+    """The response, or the error object, as JSON text; empty if it was streamed."""
+    function_error: str | None
+    """`Unhandled` when payload is an error object: value of X-Amz-Function-Error."""
+    error_type: str
+    """E.g. `Sandbox.Timedout`; empty on success."""
+    executed_version: str
+    report: Report
+    log_tail: bytes = b""
+    """Last 4 KB of the log, where asked for."""

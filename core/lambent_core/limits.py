@@ -1,0 +1,38 @@
+"""Lambda's limits, one place. Each number cites where AWS states it ("Lambda quotas" unless another page is named)."""
+
+from __future__ import annotations
+
+REQUEST_BYTES_MAX = 6_291_556
+"""Synchronous payload, bytes: 6 MiB + 100. The runtime's own 413 names the number ("Exceeded maximum allowed payload size")."""
+RESPONSE_BYTES_MAX = 6_291_556
+ASYNC_REQUEST_BYTES_MAX = 1_048_576
+"""Asynchronous payload, bytes (256 KB until October 2025)."""
+STREAMED_RESPONSE_BYTES_MAX = 200 * 1024 * 1024
+CLIENT_CONTEXT_BYTES_MAX = 3_583
+"""Base64 text of X-Amz-Client-Context, bytes ("Invoke")."""
+LOG_TAIL_BYTES_MAX = 4_096
+"""What LogType Tail answers, bytes ("Invoke")."""
+
+MEMORY_MB_MIN, MEMORY_MB_MAX = 128, 10_240
+TIMEOUT_SECONDS_MAX = 900
+EPHEMERAL_STORAGE_MB_MIN, EPHEMERAL_STORAGE_MB_MAX = 512, 10_240
+ENVIRONMENT_BYTES_MAX = 4_096
+LAYERS_MAX = 5
+ZIP_BYTES_MAX = 52_428_800
+UNZIPPED_BYTES_MAX = 262_144_000
+REQUEST_BODY_BYTES_MAX = 70_167_211
+"""Any request to the API, bytes; what CreateFunction answers beyond it names the number."""
+CODE_STORAGE_BYTES_MAX = 80_530_636_800
+TAGS_MAX = 50
+INIT_SECONDS_MAX = 10
+PROCESSES_MAX = 1_024
+FILE_DESCRIPTORS_MAX = 1_024
+
+ACCOUNT_CONCURRENCY = 1_000
+UNRESERVED_CONCURRENCY_MIN = 100
+SCALE_OUT_ENVIRONMENTS = 1_000
+"""Environments a function may add per `SCALE_OUT_SECONDS` ("Lambda scaling behavior")."""
+SCALE_OUT_SECONDS = 10
+
+RETRIES_MAX = 2
+EVENT_AGE_SECONDS_MIN, EVENT_AGE_SECONDS_MAX = 60, 21_600
