@@ -111,7 +111,7 @@ class FunctionSpec(_Model):
     """Seconds."""
     memory_size: int = 128
     """Megabytes."""
-    architectures: list[str] = ["x86_64"]
+    architectures: list[str] = msgspec.field(default_factory=lambda: ["x86_64"])
     environment: Environment | None = None
     ephemeral_storage: EphemeralStorage = EphemeralStorage()
     layers: list[str] = []
