@@ -160,7 +160,7 @@ class Metadata(_Model):
     annotations: dict[str, str] = {}
 
 
-class Function(_Model):
+class Function(_Model, kw_only=True):
     api_version: Literal["lambent.dev/v1"] = "lambent.dev/v1"
     kind: Literal["Function"] = "Function"
     metadata: Metadata
