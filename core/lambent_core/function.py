@@ -18,7 +18,7 @@ class _Model(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw
     pass
 
 
-class Code(_Model):
+class Code(_Model, frozen=True):
     """Where the package comes from. In the store only `sha256` and `size` are set; the others are how a manifest brings it."""
 
     inline: str | dict[str, str] | None = None
@@ -31,52 +31,52 @@ class Code(_Model):
     """Bytes of the ZIP."""
 
 
-class Environment(_Model):
+class Environment(_Model, frozen=True):
     variables: dict[str, str] = {}
 
 
-class EphemeralStorage(_Model):
+class EphemeralStorage(_Model, frozen=True):
     size: int = 512
     """Megabytes of /tmp."""
 
 
-class TracingConfig(_Model):
+class TracingConfig(_Model, frozen=True):
     mode: Literal["PassThrough", "Active"] = "PassThrough"
 
 
-class LoggingConfig(_Model):
+class LoggingConfig(_Model, frozen=True):
     log_format: Literal["Text", "JSON"] = "Text"
     application_log_level: Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] | None = None
     system_log_level: Literal["DEBUG", "INFO", "WARN"] | None = None
     log_group: str | None = None
 
 
-class DeadLetterConfig(_Model):
+class DeadLetterConfig(_Model, frozen=True):
     target_arn: str | None = None
 
 
-class SnapStart(_Model):
+class SnapStart(_Model, frozen=True):
     apply_on: Literal["None", "PublishedVersions"] = "None"
 
 
-class VpcConfig(_Model):
+class VpcConfig(_Model, frozen=True):
     subnet_ids: list[str] = []
     security_group_ids: list[str] = []
     ipv6_allowed_for_dual_stack: bool = False
 
 
-class FileSystemConfig(_Model):
+class FileSystemConfig(_Model, frozen=True):
     arn: str
     local_mount_path: str
 
 
-class ImageConfig(_Model):
+class ImageConfig(_Model, frozen=True):
     entry_point: list[str] = []
     command: list[str] = []
     working_directory: str | None = None
 
 
-class Cors(_Model):
+class Cors(_Model, frozen=True):
     allow_credentials: bool | None = None
     allow_headers: list[str] | None = None
     allow_methods: list[str] | None = None
@@ -85,18 +85,18 @@ class Cors(_Model):
     max_age: int | None = None
 
 
-class FunctionUrl(_Model):
+class FunctionUrl(_Model, frozen=True):
     auth_type: Literal["NONE", "AWS_IAM"] = "NONE"
     invoke_mode: Literal["BUFFERED", "RESPONSE_STREAM"] = "BUFFERED"
     cors: Cors | None = None
 
 
-class EventInvokeConfig(_Model):
+class EventInvokeConfig(_Model, frozen=True):
     maximum_retry_attempts: int = 2
     maximum_event_age_in_seconds: int = 21_600
 
 
-class FunctionSpec(_Model):
+class FunctionSpec(_Model, frozen=True):
     """What the user wants. Defaults are Lambda's; limits are checked by `validation`, not here."""
 
     function_name: str | None = None
@@ -129,7 +129,7 @@ class FunctionSpec(_Model):
     event_invoke_config: EventInvokeConfig = EventInvokeConfig()
 
 
-class FunctionStatus(_Model):
+class FunctionStatus(_Model, frozen=True):
     """What became of it. Written by the platform alone."""
 
     state: Literal["Pending", "Active", "Inactive", "Failed", "Deleting"] = "Pending"
@@ -149,7 +149,7 @@ class FunctionStatus(_Model):
     url_last_modified: str | None = None
 
 
-class Metadata(_Model):
+class Metadata(_Model, frozen=True):
     name: str
     namespace: str = "default"
     uid: str = ""
@@ -160,7 +160,7 @@ class Metadata(_Model):
     annotations: dict[str, str] = {}
 
 
-class Function(_Model, kw_only=True):
+class Function(_Model, frozen=True, kw_only=True):
     api_version: Literal["lambent.dev/v1"] = "lambent.dev/v1"
     kind: Literal["Function"] = "Function"
     metadata: Metadata
