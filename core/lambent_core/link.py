@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
+from typing import NamedTuple
 
 BODY_BYTES_MAX = 16 * 1024 * 1024
 """Largest body, bytes. Room for the 6 MB payload limit, its head, and a generous environment in SPECIALIZE."""
@@ -62,8 +63,7 @@ class ProtocolError(Exception):
     """The peer broke the frame format; its connection must be closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     type: int
     flags: int
     slot: int

@@ -1,0 +1,341 @@
+"""
+Runs invocations: asks the scheduler what to do, does it over the env link, and tells callers how it ended.
+
+Callback style throughout, for the warm path's sake: no task, no future and no timer of its own per invocation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import count
+from math import inf
+
+import structlog
+
+from lambent_core import billing
+from lambent_core.admission import ThrottleReason
+from lambent_core.errors import LambdaError, ResourceNotFound, ServiceException, TooManyRequests
+from lambent_core.invocation import LATEST, Invocation, Outcome
+from lambent_core.link import InvokeHead, Report, ReportStatus, encode_invoke
+from lambent_core.log_lines import LogTail
+from lambent_core.placement import Effect, EnvironmentId, Fail, InvocationId, Refuse, Run, Start, Stop
+from lambent_core.scheduling import Scheduler
+from lambent_gateway.clock import Clock
+from lambent_gateway.drivers.execution import Done, ExecutionEnvironment, Pending, Sink
+from lambent_gateway.drivers.fleet import Fleet, Initialized, Specialization
+from lambent_gateway.drivers.streaming import QueueSink
+from lambent_gateway.environments.agents import Agent, SlotState
+from lambent_gateway.routes import Route, function_arn
+from lambent_gateway.stores.logs import LogWriter
+
+log = structlog.get_logger(__name__)
+
+OVERDUE_SECONDS = 5.0
+"""The agent enforces the time-out; a connection that has not reported this long after it is cut."""
+SWEEP_SECONDS = 1.0
+
+
+class Invoker:
+    """Owns the environments and the invocations under way."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        *,
+        clock: Clock,
+        write_log: LogWriter,
+        region: str,
+        account: str,
+        specialize: Callable[[ExecutionEnvironment, bool], Specialization],
+        new_log_stream: Callable[[], str],
+    ) -> None:
+        self.scheduler = scheduler
+        self.routes: dict[str, Route] = {}
+        self.unavailable: dict[str, LambdaError] = {}
+        """Functions that exist but can't be invoked, with the error to answer."""
+        self._clock = clock
+        self._write_log = write_log
+        self._region = region
+        self._account = account
+        self._specialize = specialize
+        self._new_log_stream = new_log_stream
+        self._ids = count(1)
+        self._pending: dict[InvocationId, Pending] = {}
+        self._environments: dict[EnvironmentId, ExecutionEnvironment] = {}
+        self._wakeups: dict[str, tuple[float, asyncio.TimerHandle]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._fleet: Fleet
+
+    def attach(self, fleet: Fleet) -> None:
+        """The fleet that environments come from; it needs `found`, so it is made after this."""
+        self._fleet = fleet
+
+    # --- for callers
+
+    def begin(self, invocation: Invocation, done: Done, sink: Sink | None = None, region: str = "") -> None:
+        """Starts an invocation; `done` is called once. Raises `LambdaError` where it can't begin (404, 409, 429, 502)."""
+        route = self.routes.get(invocation.function_name)
+        if route is None or invocation.qualifier != LATEST:
+            raise self._no_route(invocation, region)
+        now = asyncio.get_running_loop().time()
+        arn = route.arn if region in ("", self._region) else self._arn(route.name, region)
+        id = InvocationId(next(self._ids))
+        pending = self._pending[id] = Pending(id, invocation, route, arn, done, sink, now)
+        if invocation.log_tail:
+            pending.tail = LogTail()
+        effects = self.scheduler.accept(route.name, id, now=now)
+        if isinstance(effects, ThrottleReason):
+            del self._pending[id]
+            route.metrics.throttled(effects)
+            raise throttled(effects)
+        route.metrics.running += 1
+        self._perform(route.name, effects)
+
+    async def run(self, invocation: Invocation) -> Outcome:
+        """The same, awaited. Raises `LambdaError`."""
+        future: asyncio.Future[Outcome | LambdaError] = asyncio.get_running_loop().create_future()
+        self.begin(invocation, lambda result: None if future.done() else future.set_result(result))
+        result = await future
+        if isinstance(result, LambdaError):
+            raise result
+        return result
+
+    async def stream(
+        self, invocation: Invocation, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]
+    ) -> Outcome:
+        """Runs with a streamed response. Raises `LambdaError`. If the function answered whole, `start` is not called."""
+        sink = QueueSink()
+        self.begin(invocation, sink.finish, sink)
+        return await sink.drain(start, chunk)
+
+    def running(self) -> int:
+        """Invocations accepted and not answered."""
+        return len(self._pending)
+
+    def states(self) -> dict[tuple[str, str], int]:
+        """Environments by function and state."""
+        counts = {}
+        for name, placement in self.scheduler.placements.items():
+            counts[name, "starting"] = len(placement.starting)
+            counts[name, "idle"] = len(placement.idle)
+            counts[name, "busy"] = len(placement.busy)
+        return counts
+
+    # --- for the catalogue
+
+    def put_route(self, route: Route) -> None:
+        earlier = self.routes.get(route.name)
+        self.routes[route.name] = route
+        self.unavailable.pop(route.name, None)
+        if earlier is not None and earlier.revision != route.revision:
+            self._perform(route.name, self.scheduler.revised(route.name, now=self._now()))
+
+    def remove_route(self, name: str) -> None:
+        self.unavailable.pop(name, None)
+        if self.routes.pop(name, None) is not None:
+            self._perform(name, self.scheduler.removed(name, now=self._now()))
+
+    def found(self, agent: Agent, slot: SlotState) -> ExecutionEnvironment | None:
+        """An agent that has outlived the last gateway: its environment, if its revision is still the current one."""
+        route = next((route for route in self.routes.values() if route.revision == slot.revision), None)
+        if route is None:
+            return None
+        environment = self._new_environment(EnvironmentId(next(self.scheduler.ids)), route)
+        environment.agent = agent
+        environment.counted = False
+        if slot.state == "idle":
+            self._adopt(environment)
+        return environment
+
+    # --- told by environments
+
+    def claimed(self, environment: ExecutionEnvironment, agent: Agent) -> Specialization:
+        return self._specialize(environment, self._fleet.size(agent, environment.route.memory_mb))
+
+    def initialized(self, environment: ExecutionEnvironment, outcome: Initialized) -> None:
+        route, now = environment.route, self._clock.time()
+        text = route.system_log.init_start(now)
+        if outcome.status != "success":
+            text += route.system_log.init_report(now, outcome.status, outcome.init_ns, "init", outcome.error_type or "")
+        if text:
+            self._write_log(route.name, int(now * 1000), environment.log_stream, None, text)
+        if environment.counted:
+            self._perform(route.name, self.scheduler.ready(environment.id, now=self._now()))
+        else:
+            self._adopt(environment)
+
+    def logged(self, environment: ExecutionEnvironment, text: bytes) -> None:
+        running, at_ms = environment.running, int(self._clock.time() * 1000)
+        if running is None:
+            self._write_log(environment.route.name, at_ms, environment.log_stream, None, text)
+            return
+        running.log.append(text)
+        if running.tail is not None:
+            running.tail.add(text)
+        self._flush(environment, running, at_ms)
+
+    def reported(self, environment: ExecutionEnvironment, report: Report) -> None:
+        running = environment.running
+        if running is None:
+            self._adopt(environment)
+            return
+        environment.running = None
+        environment.overdue_at = inf
+        now = self._now()
+        self._end_log(environment, running, report)
+        route, metrics = running.route, running.route.metrics
+        metrics.invocations += 1
+        metrics.errors += running.function_error
+        metrics.duration.observe(now - running.accepted_at)
+        metrics.billed_mb_ms += route.memory_mb * billing.billed_ms(report.duration_ns, environment.init_ns)
+        environment.init_ns = 0
+        self._settle(
+            running.id,
+            Outcome(
+                payload=running.payload,
+                function_error="Unhandled" if running.function_error else None,
+                error_type=running.error_type or report.error_type,
+                executed_version=route.version,
+                report=report,
+                log_tail=bytes(running.tail) if running.tail is not None else b"",
+            ),
+        )
+        self._perform(route.name, self.scheduler.finished(environment.id, now=now))
+
+    def lost(self, environment: ExecutionEnvironment) -> None:
+        self._environments.pop(environment.id, None)
+        self._perform(environment.route.name, self.scheduler.lost(environment.id, now=self._now()))
+
+    # --- doing what the scheduler says
+
+    def _perform(self, function: str, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Run(invocation, environment):
+                    self._run(self._pending[invocation], self._environments[environment])
+                case Start(environment):
+                    self._start(environment)
+                case Stop(environment):
+                    self._stop(environment)
+                case Refuse(invocation, reason):
+                    self._pending[invocation].route.metrics.throttled(reason)
+                    self._settle(invocation, throttled(reason))
+                case Fail(invocation, removed):
+                    self._settle(invocation, self._failure(self._pending[invocation], removed))
+        self._arm(function)
+
+    def _run(self, pending: Pending, environment: ExecutionEnvironment) -> None:
+        agent, invocation = environment.agent, pending.invocation
+        assert agent is not None
+        environment.running = pending
+        now = self._clock.time()
+        environment.overdue_at = now + pending.route.timeout_ms / 1000 + OVERDUE_SECONDS
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+        head = InvokeHead(
+            invocation.request_id, pending.arn, invocation.trace_id, invocation.client_context, "", ""
+        )
+        deadline_ms = int(now * 1000) + pending.route.timeout_ms
+        agent.write(encode_invoke(deadline_ms, head, invocation.payload, stream=pending.sink is not None))
+        text = pending.route.system_log.start(now, invocation.request_id)
+        pending.log.append(text)
+        if pending.tail is not None:
+            pending.tail.add(text)
+
+    def _start(self, id: EnvironmentId) -> None:
+        route = self.routes[self.scheduler.homes[id]]
+        self._fleet.want(id, route.runtime.pool, self._new_environment(id, route))
+
+    def _stop(self, id: EnvironmentId) -> None:
+        environment = self._environments.pop(id)
+        if not self._fleet.give_up(id) and environment.agent is not None:
+            self._fleet.shut_down(environment.agent)
+
+    def _settle(self, id: InvocationId, result: Outcome | LambdaError) -> None:
+        pending = self._pending.pop(id)
+        pending.route.metrics.running -= 1
+        self.scheduler.end(pending.route.name)
+        pending.done(result)
+
+    def _failure(self, pending: Pending, removed: bool) -> LambdaError:
+        if removed:
+            return ResourceNotFound(f"Function not found: {pending.arn}")
+        log.error("execution environment lost", function=pending.route.name, request_id=pending.invocation.request_id)
+        return ServiceException(
+            f"The execution environment of {pending.route.name} could not be started or was lost. Try again; the gateway's log says why."
+        )
+
+    def _arm(self, function: str) -> None:
+        wakeup = self.scheduler.next_wakeup(function)
+        if wakeup is None:
+            return
+        armed = self._wakeups.get(function)
+        if armed is not None:
+            if armed[0] <= wakeup + 1.0:
+                return
+            armed[1].cancel()
+        timer = asyncio.get_running_loop().call_at(wakeup, self._wake, function)
+        self._wakeups[function] = (wakeup, timer)
+
+    def _wake(self, function: str) -> None:
+        del self._wakeups[function]
+        if function in self.scheduler.placements:
+            self._perform(function, self.scheduler.time_passed(function, now=self._now()))
+
+    def _sweep(self) -> None:
+        """Cuts agents that should have reported long ago; their loss is then handled like any other."""
+        self._sweeper = None
+        now, busy = self._clock.time(), False
+        for environment in self._environments.values():
+            busy = busy or environment.running is not None
+            if environment.overdue_at < now and environment.agent is not None:
+                environment.agent.close("no report after the time-out")
+        if busy:
+            self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+
+    # --- small change
+
+    def _new_environment(self, id: EnvironmentId, route: Route) -> ExecutionEnvironment:
+        environment = ExecutionEnvironment(id, self, route, self._new_log_stream(), self._now())
+        self._environments[id] = environment
+        return environment
+
+    def _adopt(self, environment: ExecutionEnvironment) -> None:
+        environment.counted = True
+        route = environment.route
+        self._perform(route.name, self.scheduler.found(route.name, environment.id, now=self._now()))
+
+    def _end_log(self, environment: ExecutionEnvironment, running: Pending, report: Report) -> None:
+        now, lines, request_id = self._clock.time(), running.route.system_log, running.invocation.request_id
+        text = lines.end(now, request_id, report) + lines.report(now, request_id, report, environment.init_ns)
+        if report.status is ReportStatus.TIMEOUT:
+            text = lines.timed_out(now, request_id, running.route.timeout_ms / 1000) + text
+        running.log.append(text)
+        if running.tail is not None:
+            running.tail.add(text)
+        self._flush(environment, running, int(now * 1000))
+
+    def _flush(self, environment: ExecutionEnvironment, running: Pending, at_ms: int) -> None:
+        text = b"".join(running.log)
+        running.log.clear()
+        if text:
+            self._write_log(running.route.name, at_ms, environment.log_stream, running.invocation.request_id, text)
+
+    def _no_route(self, invocation: Invocation, region: str) -> LambdaError:
+        name = invocation.function_name
+        arn = self._arn(name, region or self._region)
+        if invocation.qualifier != LATEST:
+            return ResourceNotFound(f"Function not found: {arn}:{invocation.qualifier}")
+        return self.unavailable.get(name) or ResourceNotFound(f"Function not found: {arn}")
+
+    def _arn(self, name: str, region: str) -> str:
+        return function_arn(name, region=region, account=self._account)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def throttled(reason: ThrottleReason) -> TooManyRequests:
+    """AWS's 429: "Rate Exceeded.", the reason, and when to try again (one second, as its SDKs' back-off expects)."""
+    return TooManyRequests("Rate Exceeded.", fields={"Reason": reason.value}, headers={"Retry-After": "1"})

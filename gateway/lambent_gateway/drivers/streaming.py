@@ -1,0 +1,81 @@
+"""
+A streamed response on its way from an agent's connection to whoever reads it, at the reader's pace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from lambent_core.errors import LambdaError
+from lambent_core.invocation import Outcome
+from lambent_gateway.environments.agents import Agent
+
+BUFFERED_BYTES_MAX = 1024 * 1024
+"""Beyond it the agent's connection is not read from until the reader has caught up."""
+
+
+class QueueSink:
+    """The agent's side calls `start`, `chunk`, `end` and `finish`; the reader awaits `drain`."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._buffered = 0
+        self._content_type: str | None = None
+        self._result: Outcome | LambdaError | None = None
+        self._paused: Agent | None = None
+        self._news = asyncio.Event()
+        self.error: tuple[str, bytes] | None = None
+        """Type and object of an error after the stream had begun."""
+
+    def start(self, content_type: str) -> None:
+        self._content_type = content_type
+        self._news.set()
+
+    def chunk(self, data: bytes, agent: Agent) -> None:
+        self._chunks.append(data)
+        self._buffered += len(data)
+        if self._buffered > BUFFERED_BYTES_MAX and self._paused is None:
+            self._paused = agent
+            agent.transport.pause_reading()
+        self._news.set()
+
+    def end(self, error: tuple[str, bytes] | None) -> None:
+        self.error = error
+
+    def finish(self, result: Outcome | LambdaError) -> None:
+        self._result = result
+        self._news.set()
+
+    async def drain(self, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]) -> Outcome:
+        """Passes everything on. Raises the `LambdaError` that ended it."""
+        try:
+            return await self._drain(start, chunk)
+        finally:
+            self._resume()
+
+    async def _drain(self, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]) -> Outcome:
+        started = False
+        while True:
+            if self._content_type is not None and not started:
+                started = True
+                start(self._content_type)
+            while self._chunks:
+                data = self._chunks.popleft()
+                self._buffered -= len(data)
+                if self._buffered <= BUFFERED_BYTES_MAX // 2:
+                    self._resume()
+                await chunk(data)
+            if self._result is not None:
+                if isinstance(self._result, LambdaError):
+                    raise self._result
+                return self._result
+            await self._news.wait()
+            self._news.clear()
+
+    def _resume(self) -> None:
+        if self._paused is not None:
+            if not self._paused.transport.is_closing():
+                self._paused.transport.resume_reading()
+            self._paused = None

@@ -1,0 +1,155 @@
+"""
+The gateway's end of the env link: agents dial in, say HELLO, and become `Agent` objects.
+
+Reads frames and hands them to whoever owns the agent; decides nothing about invocations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import msgspec
+import structlog
+
+from lambent_core.link import Frame, FrameReader, FrameType, ProtocolError, encode
+from lambent_core.runtime_pool import AgentId
+
+log = structlog.get_logger(__name__)
+
+HELLO_SECONDS_MAX = 10.0
+"""A connection that has not said HELLO by then is closed."""
+PING_SECONDS = 20.0
+SILENCE_SECONDS_MAX = 30.0
+"""An agent that is silent for so long after a PING is taken for dead."""
+
+
+class SlotState(msgspec.Struct, frozen=True, rename="camel"):
+    slot: int
+    state: Literal["generic", "initializing", "idle", "busy"]
+    revision: str | None = None
+    request_id: str | None = None
+
+
+class Hello(msgspec.Struct, frozen=True, rename="camel"):
+    """First frame of an agent. `environment` is the id it was started under."""
+
+    protocol: int
+    environment: str
+    token: str
+    runtime: str
+    pid: int
+    slots: list[SlotState]
+    agent_version: str = ""
+
+
+class Owner(Protocol):
+    """Who an agent's frames are for, once it is claimed."""
+
+    def frame_received(self, frame: Frame) -> None: ...
+    def agent_lost(self) -> None: ...
+
+
+class Listener(Protocol):
+    def token_of(self, environment: str) -> str | None:
+        """The secret that the agent of this id was started with; None: nobody started such an agent."""
+
+    def agent_connected(self, agent: Agent) -> None: ...
+    def agent_gone(self, agent: Agent) -> None: ...
+
+
+class Agent(asyncio.Protocol):
+    """One connection. `owner` is set when the agent is claimed; until then its frames are ignored."""
+
+    __slots__ = (
+        "_closing_reason",
+        "_heard_at",
+        "_hello_timer",
+        "_listener",
+        "_ping_timer",
+        "_reader",
+        "_resumed",
+        "hello",
+        "id",
+        "owner",
+        "transport",
+        "write",
+    )
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._reader = FrameReader()
+        self.hello: Hello | None = None
+        self.id = AgentId("")
+        self.owner: Owner | None = None
+        self._closing_reason = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        loop = asyncio.get_running_loop()
+        self.transport = transport
+        self.write: Callable[[bytes], None] = transport.write
+        self._heard_at = loop.time()
+        self._hello_timer = loop.call_later(HELLO_SECONDS_MAX, self.close, "no HELLO")
+        self._ping_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._reader.feed(data):
+                owner = self.owner
+                if owner is not None and frame.type < FrameType.SHUTDOWN:
+                    owner.frame_received(frame)
+                else:
+                    self._control_frame(frame)
+        except (ProtocolError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self.close(str(error))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hello_timer.cancel()
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        if self.hello is None:
+            return
+        log.debug("agent gone", agent=self.id, reason=self._closing_reason or str(exc or "closed by the agent"))
+        if self.owner is not None:
+            self.owner.agent_lost()
+        self._listener.agent_gone(self)
+
+    def send(self, type: FrameType, body: object = None, *, flags: int = 0) -> None:
+        """A control frame with a JSON body."""
+        self.write(encode(type, b"" if body is None else msgspec.json.encode(body), flags=flags))
+
+    def close(self, reason: str) -> None:
+        self._closing_reason = reason
+        self.transport.close()
+
+    def _control_frame(self, frame: Frame) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        if frame.type == FrameType.PING:
+            self.send(FrameType.PONG)
+        elif frame.type == FrameType.HELLO and self.hello is None:
+            self._welcome(msgspec.json.decode(frame.body, type=Hello))
+        elif self.hello is None:
+            self.close("a frame before HELLO")
+
+    def _welcome(self, hello: Hello) -> None:
+        token = self._listener.token_of(hello.environment)
+        if token is None or not hmac.compare_digest(token.encode(), hello.token.encode()):
+            self.close("unknown environment or wrong token")
+            return
+        self._hello_timer.cancel()
+        self.hello = hello
+        self.id = AgentId(hello.environment)
+        self.send(FrameType.WELCOME, {})
+        self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
+        self._listener.agent_connected(self)
+
+    def _ping(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._heard_at > PING_SECONDS + SILENCE_SECONDS_MAX:
+            self.close("silent")
+            return
+        self.send(FrameType.PING)
+        self._ping_timer = loop.call_later(PING_SECONDS, self._ping)

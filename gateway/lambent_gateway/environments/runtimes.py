@@ -1,0 +1,148 @@
+"""
+Which of Lambda's runtimes this machine can run, and how: interpreters found, commands built, variables set.
+
+A runtime that is asked for in a version that is not installed runs on the nearest interpreter there is, and `note` says so.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lambent_core.function import Function
+
+CLIENT_VARIABLE = "LAMBENT_RUNTIME_CLIENT"
+"""Environment variable of a function: `lambent` (default) or `awslambdaric` runs it on AWS's own client."""
+
+LIBRARIES = ("boto3", "awslambdaric")
+"""What Lambda's Python images bring beside the standard library (and the official client, for those who choose it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolImage:
+    prestart: list[str]
+    """Command of the bootstrap that waits for code; empty where nothing can be started before the code is there."""
+    folder: Path
+    """What stands at /var/runtime."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeChoice:
+    pool: str
+    version: str
+    """As INIT_START tells it, e.g. `python:3.11.v1`."""
+    protocol: Literal["frames", "api"]
+    command: list[str]
+    environment: dict[str, str]
+    note: str | None = None
+
+
+class Runtimes:
+    """Looks once, at start-up."""
+
+    def __init__(self, images: Path, data_dir: Path) -> None:
+        self._bootstrap = images / "python" / "bootstrap.py"
+        self._libraries = data_dir / "runtimes" / "python"
+        self._empty = data_dir / "runtimes" / "provided"
+        self._empty.mkdir(parents=True, exist_ok=True)
+        self._pythons = _find_pythons()
+        _link_libraries(self._libraries)
+
+    @property
+    def pythons(self) -> dict[str, str]:
+        """Interpreters by version, e.g. {"3.11": "/usr/bin/python3.11"}."""
+        return self._pythons
+
+    def pool(self, name: str) -> PoolImage:
+        if name == "provided":
+            return PoolImage([], self._empty)
+        return PoolImage(self._bootstrap_command(name.removeprefix("python")), self._libraries)
+
+    def choose(self, function: Function) -> RuntimeChoice | None:
+        """How to run this function here; None where no runtime of its kind is installed."""
+        runtime = function.spec.runtime or ""
+        variables = function.spec.environment.variables if function.spec.environment else {}
+        if runtime.startswith("provided"):
+            return RuntimeChoice("provided", f"{runtime}.v1", "api", ["/var/task/bootstrap"], _environment("provided", ""))
+        match = re.fullmatch(r"python(3\.\d+)", runtime)
+        if match is None:
+            return None
+        version = match[1] if match[1] in self._pythons else _nearest(self._pythons)
+        note = None if version == match[1] else f"{runtime} is not installed here: running on python{version}"
+        # Below /var/runtime in a mount namespace, at its real place elsewhere: the agent sets LAMBDA_RUNTIME_DIR accordingly.
+        environment = _environment("python", str(self._libraries))
+        if variables.get(CLIENT_VARIABLE, "lambent") == "awslambdaric":
+            command = [self._pythons[version], "-m", "awslambdaric", function.spec.handler or ""]
+            return RuntimeChoice(f"python{version}", f"python:{version}.v1", "api", command, environment, note)
+        return RuntimeChoice(f"python{version}", f"python:{version}.v1", "frames", self._bootstrap_command(version), environment, note)
+
+    def _bootstrap_command(self, version: str) -> list[str]:
+        return [self._pythons[version], str(self._bootstrap)]
+
+
+def _environment(family: str, libraries: str) -> dict[str, str]:
+    """Features of "Using Lambda environment variables": the defined variables that depend on the image alone."""
+    environment = {
+        "LANG": "en_US.UTF-8",
+        "LC_CTYPE": "C.UTF-8",
+        "TZ": ":UTC",
+        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
+        "SHLVL": "0",
+    }
+    if family == "python":
+        environment["PYTHONPATH"] = libraries
+    return environment
+
+
+def _nearest(pythons: dict[str, str]) -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _find_pythons() -> dict[str, str]:
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    # The interpreter below the virtual environment: functions must not see what Lambent itself is made of.
+    base = Path(sys.base_prefix) / "bin" / f"python{own}"
+    found = {own: str(base if base.exists() else Path(sys.executable).resolve())}
+    for minor in range(9, 20):
+        version = f"3.{minor}"
+        path = shutil.which(f"python{version}")
+        if path and version not in found and "shims" not in path:
+            found[version] = path
+    return found
+
+
+def _link_libraries(folder: Path) -> None:
+    """Links to the packages of `LIBRARIES` and all they need, and to nothing else that is installed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for link in folder.iterdir():
+        if link.is_symlink():
+            link.unlink()
+    for name in _with_requirements(LIBRARIES):
+        for file in importlib.metadata.files(name) or []:
+            top = file.parts[0]
+            if top in ("..", "__pycache__") or top.endswith(".pth"):
+                continue
+            link = folder / top
+            if not link.is_symlink():
+                link.symlink_to(Path(str(importlib.metadata.distribution(name).locate_file(top))).resolve())
+
+
+def _with_requirements(names: tuple[str, ...]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = re.split(r"[ ;<>=!~\[(]", waiting.pop(), maxsplit=1)[0].lower()
+        try:
+            requirements = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if name not in found:
+            found.add(name)
+            waiting += [line for line in requirements if "extra ==" not in line]
+    return found

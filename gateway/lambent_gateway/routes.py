@@ -1,0 +1,63 @@
+"""
+What an invocation needs to know of its function, prepared once per revision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from lambent_core.function import Function
+from lambent_core.invocation import LATEST
+from lambent_core.log_lines import LoggedFunction, SystemLog, system_log
+from lambent_gateway.environments.runtimes import RuntimeChoice
+from lambent_gateway.telemetry import FunctionMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One function version as the invoke path sees it. Replaced, never changed."""
+
+    function: Function
+    name: str
+    version: str
+    revision: str
+    """New with each change that needs new execution environments."""
+    arn: str
+    """In the platform's own region; a caller's ARN may name another."""
+    timeout_ms: int
+    memory_mb: int
+    log_group: str
+    runtime: RuntimeChoice
+    system_log: SystemLog
+    metrics: FunctionMetrics
+
+
+def route_of(function: Function, runtime: RuntimeChoice, metrics: FunctionMetrics, *, region: str, account: str) -> Route:
+    spec = function.spec
+    arn = function_arn(function.name, region=region, account=account)
+    logged = LoggedFunction(
+        name=function.name,
+        arn=arn,
+        version=LATEST,
+        memory_mb=spec.memory_size,
+        runtime_version=runtime.version,
+        runtime_version_arn=f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(runtime.version.encode()).hexdigest()}",
+    )
+    return Route(
+        function=function,
+        name=function.name,
+        version=LATEST,
+        revision=f"{function.metadata.uid}/{function.status.code_revision}",
+        arn=arn,
+        timeout_ms=spec.timeout * 1000,
+        memory_mb=spec.memory_size,
+        log_group=spec.logging_config.log_group or f"/aws/lambda/{function.name}",
+        runtime=runtime,
+        system_log=system_log(logged, spec.logging_config),
+        metrics=metrics,
+    )
+
+
+def function_arn(name: str, *, region: str, account: str) -> str:
+    return f"arn:aws:lambda:{region}:{account}:function:{name}"
