@@ -1,0 +1,22 @@
+"""What the doors and the queue ask of whoever runs invocations."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from lambent_core.invocation import Invocation, Outcome
+
+
+class Invoker(Protocol):
+    async def run(self, invocation: Invocation) -> Outcome:
+        """Raises `LambdaError` where the function was not reached, or its environment was lost."""
+
+    async def stream(
+        self, invocation: Invocation, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]
+    ) -> Outcome:
+        """
+        The same with a streamed response: `start` is told its content type, then `chunk` its bytes in order.
+
+        If the function answered whole, neither is called and the outcome holds the payload; else the payload is empty.
+        """
