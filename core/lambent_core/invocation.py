@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lambent_core.caller import Caller
+from lambent_core.function import LATEST as LATEST
 from lambent_core.link import Report
-
-LATEST = "$LATEST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,7 @@ class Invocation:
     trace_id: str = ""
     client_context: str = ""
     """JSON on one line, decoded from base64."""
-    identity: str = ""
-    """Who calls; empty while everybody is allowed everything."""
+    caller: Caller = Caller()
 
 
 @dataclass(frozen=True, slots=True)

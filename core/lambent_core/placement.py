@@ -227,12 +227,13 @@ class Placement:
 
     def _lose(self, environment: EnvironmentId, effects: list[Effect]) -> None:
         self.idle.pop(environment, None)
+        current = environment not in self.stale
         self.stale.discard(environment)
         if environment in self.busy:
             effects.append(Fail(self.busy.pop(environment)))
         elif environment in self.starting:
             self.starting.remove(environment)
-            if self.waiting:
+            if self.waiting and current:
                 effects.append(Fail(self.waiting.popleft()[0]))
 
     def _retire(self) -> list[Effect]:

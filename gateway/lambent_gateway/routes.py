@@ -33,7 +33,9 @@ class Route:
     metrics: FunctionMetrics
 
 
-def route_of(function: Function, runtime: RuntimeChoice, metrics: FunctionMetrics, *, region: str, account: str) -> Route:
+def route_of(
+    function: Function, runtime: RuntimeChoice, metrics: FunctionMetrics, *, region: str, account: str
+) -> Route:
     spec = function.spec
     arn = function_arn(function.name, region=region, account=account)
     logged = LoggedFunction(

@@ -13,7 +13,25 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
+DURATION_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    300.0,
+    900.0,
+)
 """Seconds: from a no-op to the longest time-out."""
 COLD_START_PHASES = ("agent", "fetch", "unpack", "runtime", "function")
 
@@ -94,9 +112,15 @@ class MetricsCollector(Collector):
             yield from self._gauges(self.gauges)
 
     def _counters(self) -> Iterator[Metric]:
-        invocations = CounterMetricFamily("lambent_invocations", "Invocations that reached the function.", labels=["function"])
-        errors = CounterMetricFamily("lambent_errors", "Invocations that ended in a function error.", labels=["function"])
-        throttles = CounterMetricFamily("lambent_throttles", "Invocations refused with 429.", labels=["function", "reason"])
+        invocations = CounterMetricFamily(
+            "lambent_invocations", "Invocations that reached the function.", labels=["function"]
+        )
+        errors = CounterMetricFamily(
+            "lambent_errors", "Invocations that ended in a function error.", labels=["function"]
+        )
+        throttles = CounterMetricFamily(
+            "lambent_throttles", "Invocations refused with 429.", labels=["function", "reason"]
+        )
         billed = CounterMetricFamily(
             "lambent_billed_megabyte_milliseconds", "Memory size times billed duration.", labels=["function"]
         )
@@ -137,8 +161,12 @@ class MetricsCollector(Collector):
         pool = GaugeMetricFamily("lambent_pool_runtimes", "Pre-started runtimes.", labels=["runtime", "state"])
         for (runtime, state), count in gauges.pool().items():
             pool.add_metric([runtime, state], count)
-        depth = GaugeMetricFamily("lambent_async_queue_depth", "Asynchronous events waiting.", value=gauges.queue_depth())
+        depth = GaugeMetricFamily(
+            "lambent_async_queue_depth", "Asynchronous events waiting.", value=gauges.queue_depth()
+        )
         age = GaugeMetricFamily(
-            "lambent_async_queue_oldest_age_seconds", "Age of the oldest event waiting.", value=gauges.queue_age_seconds()
+            "lambent_async_queue_oldest_age_seconds",
+            "Age of the oldest event waiting.",
+            value=gauges.queue_age_seconds(),
         )
         yield from (environments, pool, depth, age)

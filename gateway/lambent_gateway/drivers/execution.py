@@ -40,7 +40,6 @@ class Pending:
     id: InvocationId
     invocation: Invocation
     route: Route
-    arn: str
     done: Done
     sink: Sink | None
     accepted_at: float

@@ -100,7 +100,7 @@ class _Claimed:
     owner: EnvironmentOwner
 
     def frame_received(self, frame: Frame) -> None:
-        if FrameType.INVOKE < frame.type:
+        if frame.type > FrameType.INVOKE:
             self.owner.frame_received(frame)
         elif frame.type == FrameType.INIT:
             self.owner.initialized(msgspec.json.decode(frame.body, type=Initialized))
@@ -225,7 +225,9 @@ class Fleet:
 
     def _pool_of(self, agent: Agent) -> RuntimePool:
         assert agent.hello is not None
-        return self._pools.setdefault(agent.hello.runtime, RuntimePool(self._agent_ids, self._pool_size, self._spawning_max))
+        return self._pools.setdefault(
+            agent.hello.runtime, RuntimePool(self._agent_ids, self._pool_size, self._spawning_max)
+        )
 
     def _step(self, runtime: str, event: Event) -> None:
         self._perform(runtime, self._pools[runtime].step(event))

@@ -26,7 +26,7 @@ from lambent_gateway.drivers.execution import Done, ExecutionEnvironment, Pendin
 from lambent_gateway.drivers.fleet import Fleet, Initialized, Specialization
 from lambent_gateway.drivers.streaming import QueueSink
 from lambent_gateway.environments.agents import Agent, SlotState
-from lambent_gateway.routes import Route, function_arn
+from lambent_gateway.routes import Route
 from lambent_gateway.stores.logs import LogWriter
 
 log = structlog.get_logger(__name__)
@@ -45,8 +45,6 @@ class Invoker:
         *,
         clock: Clock,
         write_log: LogWriter,
-        region: str,
-        account: str,
         specialize: Callable[[ExecutionEnvironment, bool], Specialization],
         new_log_stream: Callable[[], str],
     ) -> None:
@@ -56,8 +54,6 @@ class Invoker:
         """Functions that exist but can't be invoked, with the error to answer."""
         self._clock = clock
         self._write_log = write_log
-        self._region = region
-        self._account = account
         self._specialize = specialize
         self._new_log_stream = new_log_stream
         self._ids = count(1)
@@ -73,15 +69,14 @@ class Invoker:
 
     # --- for callers
 
-    def begin(self, invocation: Invocation, done: Done, sink: Sink | None = None, region: str = "") -> None:
+    def begin(self, invocation: Invocation, done: Done, sink: Sink | None = None) -> None:
         """Starts an invocation; `done` is called once. Raises `LambdaError` where it can't begin (404, 409, 429, 502)."""
         route = self.routes.get(invocation.function_name)
         if route is None or invocation.qualifier != LATEST:
-            raise self._no_route(invocation, region)
+            raise self._no_route(invocation)
         now = asyncio.get_running_loop().time()
-        arn = route.arn if region in ("", self._region) else self._arn(route.name, region)
         id = InvocationId(next(self._ids))
-        pending = self._pending[id] = Pending(id, invocation, route, arn, done, sink, now)
+        pending = self._pending[id] = Pending(id, invocation, route, done, sink, now)
         if invocation.log_tail:
             pending.tail = LogTail()
         effects = self.scheduler.accept(route.name, id, now=now)
@@ -91,6 +86,11 @@ class Invoker:
             raise throttled(effects)
         route.metrics.running += 1
         self._perform(route.name, effects)
+
+    def check(self, invocation: Invocation) -> None:
+        """Raises the `LambdaError` that `begin` would raise for the function's own sake."""
+        if invocation.function_name not in self.routes or invocation.qualifier != LATEST:
+            raise self._no_route(invocation)
 
     async def run(self, invocation: Invocation) -> Outcome:
         """The same, awaited. Raises `LambdaError`."""
@@ -234,7 +234,10 @@ class Invoker:
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         head = InvokeHead(
-            invocation.request_id, pending.arn, invocation.trace_id, invocation.client_context, "", ""
+            request_id=invocation.request_id,
+            invoked_function_arn=invocation.caller.function_arn(invocation.function_name),
+            trace_id=invocation.trace_id,
+            client_context=invocation.client_context,
         )
         deadline_ms = int(now * 1000) + pending.route.timeout_ms
         agent.write(encode_invoke(deadline_ms, head, invocation.payload, stream=pending.sink is not None))
@@ -260,7 +263,7 @@ class Invoker:
 
     def _failure(self, pending: Pending, removed: bool) -> LambdaError:
         if removed:
-            return ResourceNotFound(f"Function not found: {pending.arn}")
+            return ResourceNotFound(f"Function not found: {pending.invocation.caller.latest_arn(pending.route.name)}")
         log.error("execution environment lost", function=pending.route.name, request_id=pending.invocation.request_id)
         return ServiceException(
             f"The execution environment of {pending.route.name} could not be started or was lost. Try again; the gateway's log says why."
@@ -322,15 +325,10 @@ class Invoker:
         if text:
             self._write_log(running.route.name, at_ms, environment.log_stream, running.invocation.request_id, text)
 
-    def _no_route(self, invocation: Invocation, region: str) -> LambdaError:
-        name = invocation.function_name
-        arn = self._arn(name, region or self._region)
-        if invocation.qualifier != LATEST:
-            return ResourceNotFound(f"Function not found: {arn}:{invocation.qualifier}")
-        return self.unavailable.get(name) or ResourceNotFound(f"Function not found: {arn}")
-
-    def _arn(self, name: str, region: str) -> str:
-        return function_arn(name, region=region, account=self._account)
+    def _no_route(self, invocation: Invocation) -> LambdaError:
+        arn = invocation.caller.function_arn(invocation.function_name, invocation.qualifier)
+        missing = ResourceNotFound(f"Function not found: {arn}")
+        return missing if invocation.qualifier != LATEST else self.unavailable.get(invocation.function_name, missing)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

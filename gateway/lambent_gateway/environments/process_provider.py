@@ -133,7 +133,7 @@ class ProcessProvider:
             "LAMBENT_MOUNTS": "0" if self._sandbox.mount_namespace == "none" else "1",
             "LAMBENT_CGROUPS": ":".join(map(str, groups)),
         }
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             [*self._sandbox.command, str(self._binary)],
             env=environment,
             cwd="/",

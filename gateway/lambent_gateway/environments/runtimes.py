@@ -68,7 +68,9 @@ class Runtimes:
         runtime = function.spec.runtime or ""
         variables = function.spec.environment.variables if function.spec.environment else {}
         if runtime.startswith("provided"):
-            return RuntimeChoice("provided", f"{runtime}.v1", "api", ["/var/task/bootstrap"], _environment("provided", ""))
+            return RuntimeChoice(
+                "provided", f"{runtime}.v1", "api", ["/var/task/bootstrap"], _environment("provided", "")
+            )
         match = re.fullmatch(r"python(3\.\d+)", runtime)
         if match is None:
             return None
@@ -79,7 +81,9 @@ class Runtimes:
         if variables.get(CLIENT_VARIABLE, "lambent") == "awslambdaric":
             command = [self._pythons[version], "-m", "awslambdaric", function.spec.handler or ""]
             return RuntimeChoice(f"python{version}", f"python:{version}.v1", "api", command, environment, note)
-        return RuntimeChoice(f"python{version}", f"python:{version}.v1", "frames", self._bootstrap_command(version), environment, note)
+        return RuntimeChoice(
+            f"python{version}", f"python:{version}.v1", "frames", self._bootstrap_command(version), environment, note
+        )
 
     def _bootstrap_command(self, version: str) -> list[str]:
         return [self._pythons[version], str(self._bootstrap)]

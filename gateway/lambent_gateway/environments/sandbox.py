@@ -65,12 +65,12 @@ def _probe_mounts(reasons: dict[str, str]) -> Literal["root", "user", "none"]:
         try:
             Path(path).mkdir(exist_ok=True)
         except OSError as error:
-            reasons["mount_namespace"] = f"{path} is missing and can't be made ({error.strerror}); as root: mkdir {path}"
+            reasons["mount_namespace"] = (
+                f"{path} is missing and can't be made ({error.strerror}); as root: mkdir {path}"
+            )
             return "none"
     trial = Sandbox(kind, "watch", "rlimit").command
-    done = subprocess.run(  # noqa: S603
-        [*trial, "mount", "--bind", "/opt", "/var/task"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*trial, "mount", "--bind", "/opt", "/var/task"], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return kind
     reasons["mount_namespace"] = f"'{' '.join(trial)}' failed: {done.stderr.strip() or done.returncode}"

@@ -1,0 +1,194 @@
+"""
+Hours of traffic against `Scheduler` in simulated time, one seed per run.
+
+Goal: P1-P9, S1-S3 and A1-A3 hold whatever order things happen in. A heap of future happenings is the whole world: starts take a while
+or fail, runs take a while or crash, functions are revised, removed and reserved for. A failing seed replays exactly: `-k seed17`.
+"""
+
+import heapq
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from lambent_core.admission import Admission, ThrottleReason
+from lambent_core.placement import Effect, EnvironmentId, Fail, InvocationId, Refuse, Run, Start, Stop
+from lambent_core.scheduling import Scheduler, SchedulingLimits
+
+INVOCATIONS = 300
+STEPS_MAX = 20_000
+
+
+class World:
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.limits = SchedulingLimits(
+            environments_max=self.chance.randint(1, 6),
+            idle_seconds_max=self.chance.uniform(1, 600),
+            patience_seconds=self.chance.uniform(1, 60),
+            starting_max=self.chance.randint(1, 4),
+        )
+        self.functions = ["a", "b", "c"][: self.chance.randint(1, 3)]
+        self.account = self.chance.randint(2, 12)
+        self.scheduler = Scheduler(self.limits, Admission(self.account), itertools.count(1))
+        self.now = 0.0
+        self.agenda: list[tuple[float, int, Callable[[], list[Effect]]]] = []
+        self.tie_break = itertools.count()
+        self.alive: dict[EnvironmentId, str] = {}
+        self.revision = Counter[str]()
+        self.revision_of: dict[EnvironmentId, int] = {}
+        self.running: dict[EnvironmentId, InvocationId] = {}
+        self.home: dict[InvocationId, str] = {}
+        self.ended = Counter[InvocationId]()
+
+    def later(self, seconds: float, happening: Callable[[], list[Effect]]) -> None:
+        heapq.heappush(self.agenda, (self.now + seconds, next(self.tie_break), happening))
+
+    def step(self) -> bool:
+        wakeups = [
+            (at, name) for name in self.scheduler.placements if (at := self.scheduler.next_wakeup(name)) is not None
+        ]
+        wakeup, name = min(wakeups, default=(float("inf"), ""))
+        if self.agenda and self.agenda[0][0] <= wakeup:
+            self.now, _, happening = heapq.heappop(self.agenda)
+            self.perform(happening())
+        elif name:
+            assert wakeup > self.now or wakeup == self.now, "P6"
+            self.now = wakeup
+            self.perform(self.scheduler.time_passed(name, now=self.now))
+        else:
+            return False
+        return True
+
+    def accept(self, id: InvocationId) -> list[Effect]:
+        function = self.chance.choice(self.functions)
+        before = dict(self.scheduler.admission.held)
+        result = self.scheduler.accept(function, id, now=self.now)
+        if isinstance(result, ThrottleReason):
+            assert self.scheduler.admission.held == before, "A3"
+            self.ended[id] += 1
+            return []
+        self.home[id] = function
+        return result
+
+    def end(self, id: InvocationId) -> None:
+        self.ended[id] += 1
+        self.scheduler.end(self.home[id])
+
+    def start(self, id: EnvironmentId) -> None:
+        function = self.scheduler.homes[id]
+        self.alive[id] = function
+        self.revision_of[id] = self.revision[function]
+        if self.chance.random() < 0.1:
+            self.later(self.chance.uniform(0.1, 3), lambda: self.lose(id))
+        else:
+            self.later(
+                self.chance.uniform(0.1, 3), lambda: self.scheduler.ready(id, now=self.now) if id in self.alive else []
+            )
+
+    def run(self, invocation: InvocationId, id: EnvironmentId) -> None:
+        assert id not in self.running, "P1"
+        assert self.revision_of[id] == self.revision[self.alive[id]], "P9"
+        self.running[id] = invocation
+        crashed = self.chance.random() < 0.05
+        self.later(self.chance.expovariate(1 / 2), lambda: self.lose(id) if crashed else self.finish(id))
+
+    def finish(self, id: EnvironmentId) -> list[Effect]:
+        self.end(self.running.pop(id))
+        return self.scheduler.finished(id, now=self.now)
+
+    def lose(self, id: EnvironmentId) -> list[Effect]:
+        if self.alive.pop(id, None) is None:
+            return []
+        self.running.pop(id, None)
+        return self.scheduler.lost(id, now=self.now)
+
+    def revise(self) -> list[Effect]:
+        function = self.chance.choice(self.functions)
+        self.revision[function] += 1
+        if self.chance.random() < 0.3:
+            return self.scheduler.removed(function, now=self.now)
+        return self.scheduler.revised(function, now=self.now)
+
+    def reserve(self) -> list[Effect]:
+        free = self.account - sum(self.scheduler.admission.reserved.values())
+        wanted = self.chance.choice([None, self.chance.randint(0, max(0, free))])
+        self.scheduler.admission.reserve(self.chance.choice(self.functions), wanted)
+        return []
+
+    def perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Start(id):
+                    self.start(id)
+                case Run(invocation, id):
+                    self.run(invocation, id)
+                case Stop(id):
+                    assert id not in self.running, "nothing is stopped in the middle"
+                    del self.alive[id]
+                case Refuse(invocation, _) | Fail(invocation, _):
+                    self.end(invocation)
+            assert len(self.alive) <= self.limits.environments_max, "S1"
+        self.check()
+
+    def check(self) -> None:
+        placements = self.scheduler.placements.values()
+        known = [id for pool in placements for id in (*pool.starting, *pool.idle, *pool.busy)]
+        assert sorted(known) == sorted(self.alive), "P7: a leak"
+        assert sorted(self.scheduler.homes) == sorted(self.alive), "P7"
+        waiting = sum(len(pool.waiting) for pool in placements)
+        assert waiting + len(self.running) == sum(self.scheduler.admission.held.values()), "S3"
+        idle = sum(len(pool.idle) for pool in placements)
+        for pool in placements:
+            assert not (pool.waiting and pool.idle), "P3"
+            assert len(pool.starting - pool.stale) <= self.limits.starting_max
+            if pool.starved and pool.scale_out >= 1:
+                full = len(self.alive) >= self.limits.environments_max
+                assert full and not idle, "P5, S2: somebody waits while there is room"
+
+
+@pytest.mark.parametrize("seed", range(80), ids=lambda seed: f"seed{seed}")
+def test_any_traffic_is_settled_exactly_once(seed: int) -> None:
+    world = World(seed)
+    arrival = 0.0
+    for number in range(INVOCATIONS):
+        arrival += world.chance.expovariate(1 / world.chance.choice([0.1, 1, 60]))
+        world.later(arrival, lambda id=InvocationId(number): world.accept(id))  # type: ignore[misc]
+        if world.chance.random() < 0.05:
+            world.later(arrival, world.revise)
+        if world.chance.random() < 0.05:
+            world.later(arrival, world.reserve)
+
+    for _ in range(STEPS_MAX):
+        if not world.step():
+            break
+    else:
+        pytest.fail("time does not get on")
+
+    assert len(world.ended) == INVOCATIONS
+    assert set(world.ended.values()) == {1}, "P4"
+    assert not world.alive, "scaled to zero in the end"
+    assert not world.scheduler.admission.held, "A3"
+    assert not world.scheduler.placements, "nothing is kept of a function that nobody calls"
+
+
+def test_an_idle_environment_gives_way_to_another_function() -> None:
+    scheduler = Scheduler(SchedulingLimits(environments_max=1), Admission(10), itertools.count(1))
+    one, two = EnvironmentId(1), EnvironmentId(2)
+    assert scheduler.accept("a", InvocationId(1), now=0) == [Start(one)]
+    assert scheduler.ready(one, now=1) == [Run(InvocationId(1), one)]
+    assert scheduler.accept("b", InvocationId(2), now=2) == []
+    assert scheduler.finished(one, now=3) == [Stop(one), Start(two)]
+    assert scheduler.ready(two, now=4) == [Run(InvocationId(2), two)]
+
+
+def test_the_coldest_of_all_is_evicted() -> None:
+    scheduler = Scheduler(SchedulingLimits(environments_max=2), Admission(10), itertools.count(1))
+    for number, function in ((1, "a"), (2, "b")):
+        scheduler.accept(function, InvocationId(number), now=0)
+        scheduler.ready(EnvironmentId(number), now=0)
+    scheduler.finished(EnvironmentId(2), now=1)
+    scheduler.finished(EnvironmentId(1), now=2)
+    assert scheduler.accept("c", InvocationId(3), now=3) == [Stop(EnvironmentId(2)), Start(EnvironmentId(3))]
