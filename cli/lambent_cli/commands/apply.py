@@ -1,0 +1,38 @@
+"""`lambent apply`: bring functions to what manifests say."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lambent_cli import documents
+from lambent_cli.application import apply
+from lambent_cli.connection import Platform
+from lambent_cli.options import Options
+from lambent_cli.output import write_json, write_line
+from lambent_cli.progress import showing
+
+
+def run(
+    ctx: typer.Context,
+    files: Annotated[list[str], typer.Option("--filename", "-f", help="File, folder, or - for stdin; repeat it.")],
+) -> None:
+    """
+    Bring functions to what manifests say; tell for each: created, configured or unchanged.
+
+    All documents are checked before the first is applied. spec.code gives the code as inline text, as path (a folder or ZIP,
+    relative to the manifest) or as sha256 of a package uploaded before. Reference: docs/manifest.md.
+    """
+    options: Options = ctx.obj
+    found = documents.functions(documents.read(files))
+    platform = Platform(options.endpoint)
+    results = []
+    for document, function in found:
+        with showing() as steps:
+            result = apply(platform, document, function, steps)
+        results.append({"function": function.name, "result": result})
+        if options.output == "table":
+            write_line(f"{function.name} {result}")
+    if options.output == "json":
+        write_json(results)
