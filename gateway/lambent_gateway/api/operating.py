@@ -1,0 +1,78 @@
+"""
+What operators and the CLI ask of the platform itself: health, metrics, functions' logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from lambent_core.caller import Caller
+from lambent_core.errors import ResourceNotFound
+
+
+class Logs(Protocol):
+    def read(self, function: str, *, since_ms: int = 0) -> Iterator[Any]:
+        """Log events, oldest first; anything that msgspec can encode."""
+
+    def follow(self, function: str) -> AsyncIterator[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Operating:
+    """What the routes read."""
+
+    registry: CollectorRegistry
+    logs: Logs
+    ready: Callable[[], str | None]
+    """None while the platform serves, else why not."""
+    exists: Callable[[str], bool]
+
+
+def router(parts: Operating) -> APIRouter:
+    routes = APIRouter(tags=["platform"])
+
+    @routes.get("/healthz", response_class=PlainTextResponse)
+    async def healthz() -> str:
+        """The process is alive."""
+        return "ok"
+
+    @routes.get("/readyz", response_class=PlainTextResponse)
+    async def readyz() -> PlainTextResponse:
+        """The platform serves; 503 with the reason while it starts or shuts down."""
+        reason = parts.ready()
+        return PlainTextResponse(reason or "ok", 503 if reason else 200)
+
+    @routes.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> PlainTextResponse:
+        """Prometheus metrics."""
+        return PlainTextResponse(generate_latest(parts.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @routes.get("/lambent/v1/functions/{name}/logs")
+    async def logs(
+        name: str,
+        since: int = Query(0, ge=0, description="Unix time in milliseconds"),
+        follow: bool = Query(False, description="go on with new events until the client hangs up"),
+    ) -> StreamingResponse:
+        """A function's log events as JSON lines, oldest first."""
+        if not parts.exists(name):
+            raise ResourceNotFound(f"Function not found: {Caller().function_arn(name)}")
+        return StreamingResponse(_lines(parts.logs, name, since, follow), media_type="application/x-ndjson")
+
+    return routes
+
+
+async def _lines(logs: Logs, name: str, since_ms: int, follow: bool) -> AsyncIterator[bytes]:
+    coming = logs.follow(name) if follow else None
+    for event in logs.read(name, since_ms=since_ms):
+        yield msgspec.json.encode(event) + b"\n"
+    if coming is not None:
+        async for event in coming:
+            yield msgspec.json.encode(event) + b"\n"

@@ -1,0 +1,32 @@
+"""
+What an agent is told when it becomes an execution environment of a function version.
+"""
+
+from __future__ import annotations
+
+from lambent_core.environment_variables import Surroundings, environment_variables
+from lambent_gateway.drivers.execution import ExecutionEnvironment
+from lambent_gateway.drivers.fleet import FunctionFacts, Package, RuntimeCommand, Specialization
+
+
+def specialization(environment: ExecutionEnvironment, *, sized: bool, platform: Surroundings) -> Specialization:
+    """`sized`: a cgroup holds the memory limit; else the agent is asked to."""
+    route = environment.route
+    function, spec = route.function, route.function.spec
+    variables = environment_variables(
+        function,
+        version=route.version,
+        log_group=route.log_group,
+        log_stream=environment.log_stream,
+        image=route.runtime.environment,
+        platform=platform,
+    )
+    return Specialization(
+        revision=route.revision,
+        function=FunctionFacts(route.name, route.version, route.arn, route.memory_mb, route.timeout_ms),
+        handler=spec.handler or "",
+        runtime=RuntimeCommand(route.runtime.protocol, route.runtime.command),
+        environment=variables,
+        packages=[Package(spec.code.sha256 or "", spec.code.size or 0, "task")],
+        memory_limit_bytes=0 if sized else route.memory_mb * 1024 * 1024,
+    )
