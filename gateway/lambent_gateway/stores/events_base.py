@@ -1,0 +1,105 @@
+"""
+The queue of asynchronous invocations: what it promises, whoever keeps it.
+
+    Q1  an event whose `accept` has returned survives a crash or a power cut at any moment
+    Q2  an event is claimed by one owner at a time, until its lease ends or its owner is declared dead by `recover`
+    Q3  a settled event is never claimed again
+    Q4  no function's events are kept back by those of another: a claim looks at each function's oldest first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lambent_core.invocation import LATEST
+from lambent_core.retry import Tries
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One asynchronous invocation as it was accepted. Times are epoch seconds."""
+
+    request_id: str
+    function: str
+    payload: bytes
+    accepted_at: float
+    qualifier: str = LATEST
+    trace_id: str = ""
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEvent:
+    id: int
+    """Of the queue's own, never used twice."""
+    event: Event
+    tries: Tries
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    events: tuple[QueuedEvent, ...]
+    """Those of the function that has waited longest first; within a function in the order in which they are due."""
+    next_due: float | None
+    """When the next event that there would be room for is due, or its lease ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many events may run at once, and how many of each function already do."""
+
+    total: int
+    """Further events wanted."""
+    per_function: int
+    running: Mapping[str, int]
+
+    def of(self, function: str) -> int:
+        return self.per_function - self.running.get(function, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule:
+    """Try an event again at `due`, which may be now. Its lease ends with that."""
+
+    id: int
+    due: float
+    tries: Tries
+
+
+class EventStoreUnusable(Exception):
+    """The store can't be opened; the message says what to do."""
+
+
+class EventQueue(Protocol):
+    """Whatever can't be written now raises `ServiceUnavailable`, and has then not happened."""
+
+    async def accept(self, event: Event) -> None:
+        """Returns when the event is on disk. It is due at once."""
+
+    async def claim(self, now: float, room: Room, *, lease_seconds: float, owner: str) -> Claimed:
+        """Leases due events to `owner`. An event whose lease has ended is due again."""
+
+    async def settle(self, ids: Sequence[int]) -> int:
+        """The events are over and forgotten. Returns how many of them there still were."""
+
+    async def reschedule(self, changes: Sequence[Reschedule]) -> None: ...
+
+    async def recover(self, owner: str, now: float) -> int:
+        """`owner` is dead: what was leased to it is due now. Returns how many."""
+
+    async def hasten(self, now: float, latest: float) -> int:
+        """
+        For when the clock was set back: what waits for a time after `latest` is due now. Returns how many.
+
+        Leases stay as they are.
+        """
+
+    def depth(self) -> int:
+        """Events accepted and not settled."""
+
+    def oldest_accepted_at(self) -> float | None: ...
+
+    async def close(self) -> None:
+        """Finishes what was asked for. Nothing may be asked for any more."""
