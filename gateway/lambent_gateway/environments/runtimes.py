@@ -50,7 +50,7 @@ class Runtimes:
         self._libraries = data_dir / "runtimes" / "python"
         self._empty = data_dir / "runtimes" / "provided"
         self._empty.mkdir(parents=True, exist_ok=True)
-        self._pythons = _find_pythons()
+        self._pythons = find_pythons()
         _link_libraries(self._libraries)
 
     @property
@@ -108,7 +108,8 @@ def _nearest(pythons: dict[str, str]) -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _find_pythons() -> dict[str, str]:
+def find_pythons() -> dict[str, str]:
+    """Interpreters by version, this one's first."""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     # The interpreter below the virtual environment: functions must not see what Lambent itself is made of.
     base = Path(sys.base_prefix) / "bin" / f"python{own}"
