@@ -59,6 +59,18 @@ class InvalidRequestContent(LambdaError):
     code, status, fault, message_key = "InvalidRequestContentException", 400, "User", "message"
 
 
+class SerializationFailed(LambdaError):
+    """A member of the request has another type than the service model says."""
+
+    code, status, fault, message_key = "SerializationException", 400, "User", "message"
+
+
+class UnknownOperation(LambdaError):
+    """No operation of Lambda's API has this method and path."""
+
+    code, status, fault = "UnknownOperationException", 404, "User"
+
+
 class AccessDenied(LambdaError):
     code, status, fault = "AccessDeniedException", 403, "User"
 

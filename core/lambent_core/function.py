@@ -12,6 +12,8 @@ from typing import Literal
 import msgspec
 
 API_VERSION = "lambent.dev/v1"
+LATEST = "$LATEST"
+"""The qualifier of a function's moving state."""
 
 
 class _Model(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,6 +129,10 @@ class FunctionSpec(_Model, frozen=True):
     reserved_concurrent_executions: int | None = None
     url: FunctionUrl | None = None
     event_invoke_config: EventInvokeConfig = EventInvokeConfig()
+    recursive_loop: Literal["Allow", "Terminate"] = "Terminate"
+    """Whether a function may go on calling itself through queues and topics."""
+    update_runtime_on: Literal["Auto", "FunctionUpdate"] = "Auto"
+    """When the runtime is brought up to date."""
 
 
 class FunctionStatus(_Model, frozen=True):
@@ -147,6 +153,8 @@ class FunctionStatus(_Model, frozen=True):
     url_id: str | None = None
     url_created: str | None = None
     url_last_modified: str | None = None
+    event_invoke_config_modified: float | None = None
+    """Unix time of the last PutFunctionEventInvokeConfig; None while the function has none of its own."""
 
 
 class Metadata(_Model, frozen=True):

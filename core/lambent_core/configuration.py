@@ -1,0 +1,132 @@
+"""
+A function's document as Lambda's API shows it: FunctionConfiguration, and the request's members as a FunctionSpec.
+
+Behaviour of defaults and of absent members: as recorded on AWS (CreateFunction, UpdateFunctionConfiguration).
+
+    C1  what a request set is what the configuration shows
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lambent_core.caller import Caller
+from lambent_core.errors import NotImplementedYet
+from lambent_core.function import Environment, Function, FunctionSpec, LoggingConfig
+from lambent_core.invocation import LATEST
+
+_PLAIN = {
+    "Runtime": "runtime",
+    "Role": "role",
+    "Handler": "handler",
+    "Description": "description",
+    "Timeout": "timeout",
+    "MemorySize": "memory_size",
+    "Architectures": "architectures",
+    "Layers": "layers",
+    "Tags": "tags",
+    "PackageType": "package_type",
+}
+_STRUCTURES = {
+    "EphemeralStorage": "ephemeral_storage",
+    "TracingConfig": "tracing_config",
+    "SnapStart": "snap_start",
+    "LoggingConfig": "logging_config",
+    "DeadLetterConfig": "dead_letter_config",
+    "VpcConfig": "vpc_config",
+    "ImageConfig": "image_config",
+    "FileSystemConfigs": "file_system_configs",
+}
+_NOT_YET = (
+    "AcceleratorConfig", "CapacityProviderConfig", "CodeSigningConfigArn", "DurableConfig", "PublishTo",
+    "RuntimeConfig", "TenancyConfig",
+)  # fmt: skip
+
+
+def with_members(spec: FunctionSpec, members: Mapping[str, Any]) -> FunctionSpec:
+    """`spec` with what a CreateFunction or UpdateFunctionConfiguration request sets; what it leaves out stays."""
+    for name in _NOT_YET:
+        if members.get(name):
+            raise NotImplementedYet(f"The member {name} is not implemented yet in Lambent.")
+    changes: dict[str, Any] = {field: members[name] for name, field in _PLAIN.items() if name in members}
+    fields = {field.name: field.type for field in msgspec.structs.fields(FunctionSpec)}
+    for name, field in _STRUCTURES.items():
+        if name in members:
+            changes[field] = msgspec.convert(_lower_keys(members[name]), fields[field])
+    if "Environment" in members:
+        changes["environment"] = Environment(variables=members["Environment"].get("Variables", {}))
+    if "KMSKeyArn" in members:
+        changes["kms_key_arn"] = members["KMSKeyArn"] or None
+    if not (members.get("DeadLetterConfig") or {"TargetArn": "kept"}).get("TargetArn"):
+        changes["dead_letter_config"] = None  # an empty target takes the queue away
+    return msgspec.structs.replace(spec, **changes)
+
+
+def configuration(function: Function, caller: Caller) -> dict[str, Any]:
+    """FunctionConfiguration of `$LATEST`. Members without a value are left out."""
+    spec, status = function.spec, function.status
+    shown: dict[str, Any] = {
+        "FunctionName": function.name,
+        "FunctionArn": caller.function_arn(function.name),
+        "Runtime": spec.runtime,
+        "Role": spec.role,
+        "Handler": spec.handler,
+        "CodeSize": spec.code.size or 0,
+        "CodeSha256": code_sha256(spec.code.sha256 or ""),
+        "Description": spec.description,
+        "Timeout": spec.timeout,
+        "MemorySize": spec.memory_size,
+        "LastModified": status.last_modified,
+        "Version": LATEST,
+        "TracingConfig": {"Mode": spec.tracing_config.mode},
+        "RevisionId": status.revision_id,
+        "State": status.state,
+        "StateReason": status.state_reason,
+        "StateReasonCode": status.state_reason_code,
+        "LastUpdateStatus": status.last_update_status,
+        "LastUpdateStatusReason": status.last_update_status_reason,
+        "LastUpdateStatusReasonCode": status.last_update_status_reason_code,
+        "PackageType": spec.package_type,
+        "Architectures": spec.architectures,
+        "EphemeralStorage": {"Size": spec.ephemeral_storage.size},
+        "SnapStart": {"ApplyOn": spec.snap_start.apply_on, "OptimizationStatus": "Off"},
+        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(spec.runtime or "", caller.region)},
+        "LoggingConfig": _logging_config(spec.logging_config, function.name),
+        "KMSKeyArn": spec.kms_key_arn,
+    }
+    if spec.environment is not None:
+        shown["Environment"] = {"Variables": spec.environment.variables}
+    if spec.dead_letter_config is not None:
+        shown["DeadLetterConfig"] = {"TargetArn": spec.dead_letter_config.target_arn}
+    if spec.vpc_config is not None:
+        shown["VpcConfig"] = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False}
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def code_sha256(hex_digest: str) -> str:
+    """CodeSha256 as the API writes it: base64 of the digest."""
+    return base64.b64encode(bytes.fromhex(hex_digest)).decode()
+
+
+def runtime_version_arn(runtime: str, region: str) -> str:
+    return f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(runtime.encode()).hexdigest()}"
+
+
+def _logging_config(logging: LoggingConfig, function_name: str) -> dict[str, str]:
+    shown = {"LogFormat": logging.log_format, "LogGroup": logging.log_group or f"/aws/lambda/{function_name}"}
+    if logging.log_format == "JSON":
+        shown["ApplicationLogLevel"] = logging.application_log_level or "INFO"
+        shown["SystemLogLevel"] = logging.system_log_level or "INFO"
+    return shown
+
+
+def _lower_keys(value: Any) -> Any:
+    """Members of the API by the manifest's names: `LogFormat` is `logFormat`."""
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: _lower_keys(item) for key, item in value.items()}
+    return [_lower_keys(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,83 @@
+"""
+What the platform asks of the places where it keeps documents and packages. Implementations are in `lambent_gateway.stores`.
+
+Documents are functions today; any kind with `metadata` has room beside them, told apart by its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from lambent_core.errors import ServiceUnavailable
+from lambent_core.function import Function, Metadata
+
+
+class Document(Protocol):
+    @property
+    def metadata(self) -> Metadata: ...
+
+
+D = TypeVar("D", bound=Document)
+Watcher = Callable[[Document | None, Document | None], None]
+"""Told (old, new): old is None for a new document, new is None for a deleted one."""
+
+KINDS: dict[str, type[Document]] = {"Function": Function}
+"""Every kind that a store may hold, by the name under which it is kept."""
+
+
+class DocumentConflict(Exception):
+    """The document is not what the writer read: read it again, decide again, write again."""
+
+
+class PackageNotFound(Exception):
+    """No package has this digest."""
+
+
+class StoreFull(ServiceUnavailable):
+    """The disk has no room. Nothing was changed."""
+
+
+class StoreUnusable(ServiceUnavailable):
+    """A folder or file of the store can't be read or written. Nothing was changed."""
+
+
+class DocumentStore(Protocol):
+    """
+    All documents, in memory for reading and on disk before a write returns.
+
+        T1  a write succeeds only against the resource version that the writer names; "" means that there is none yet
+        T2  a resource version is never given out twice
+        T3  watchers are told each change once, in order, on the event loop, after it is on disk
+        T4  what was written is there after a crash
+    """
+
+    def get(self, kind: type[D], name: str, namespace: str = "default") -> D | None: ...
+
+    def list(self, kind: type[D]) -> list[D]:
+        """By namespace and name."""
+
+    async def put(self, document: D, expected_resource_version: str) -> D:
+        """The document as stored, with its new resource version. Raises DocumentConflict, StoreFull, StoreUnusable."""
+
+    async def delete(self, document: Document, expected_resource_version: str) -> None: ...
+
+    def subscribe(self, watcher: Watcher) -> Callable[[], None]:
+        """Calls `watcher` from now on; what it returns ends that."""
+
+
+class PackageStore(Protocol):
+    """
+    Packages by the SHA-256 of their bytes, in hex.
+
+        B1  a package that can be read is whole, after a crash too
+    """
+
+    async def put(self, sha256: str, data: bytes) -> None:
+        """Raises StoreFull, StoreUnusable. A package that is there already stays."""
+
+    async def read(self, sha256: str) -> bytes:
+        """Raises PackageNotFound."""
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes; None if there is no such package."""

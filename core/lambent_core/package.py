@@ -1,0 +1,82 @@
+"""
+Is this ZIP a deployment package? Its digest and sizes, or Lambda's error.
+
+Sizes come from the ZIP's directory and are proved by unpacking each entry in memory, a piece at a time, because a
+directory can lie. The agent holds the same limits again when it unpacks to disk.
+Limits: AWS documentation, "Lambda quotas"; texts of errors as recorded on AWS.
+
+    Z1  what is accepted unpacks to at most UNZIPPED_BYTES_MAX bytes, none of them outside the package's folder
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from lambent_core import limits
+from lambent_core.errors import InvalidParameterValue, RequestEntityTooLarge
+
+_PIECE_BYTES = 1 << 20
+_UNREADABLE = "Could not unzip uploaded file. Please check your file, then try to upload again."
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    sha256: str
+    """Hex; the name of the blob."""
+    size: int
+    """Bytes of the ZIP."""
+    unzipped_size: int
+    """Bytes of all files in it."""
+
+
+def inspect_package(data: bytes) -> Package:
+    """Raises InvalidParameterValue or RequestEntityTooLarge. Takes up to a second for the largest package."""
+    if not data:
+        raise InvalidParameterValue("Uploaded file must be a non-empty zip")
+    if len(data) > limits.ZIP_BYTES_MAX:
+        raise RequestEntityTooLarge(f"Zipped size must be smaller than {limits.ZIP_BYTES_MAX} bytes")
+    try:
+        unzipped = _unzipped_size(data)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError):
+        # NotImplementedError: a compression we don't know. RuntimeError: encrypted. OSError and ValueError: nonsense offsets.
+        raise InvalidParameterValue(_UNREADABLE) from None
+    return Package(hashlib.sha256(data).hexdigest(), len(data), unzipped)
+
+
+def _unzipped_size(data: bytes) -> int:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+        if not entries:
+            raise InvalidParameterValue("Uploaded file must be a non-empty zip")
+        if sum(entry.file_size for entry in entries) > limits.UNZIPPED_BYTES_MAX:
+            raise _too_large()
+        total = 0
+        for entry in entries:
+            if not _stays_inside(entry.filename):
+                raise InvalidParameterValue(_UNREADABLE)
+            total += _proved_size(archive, entry, limits.UNZIPPED_BYTES_MAX - total)
+        return total
+
+
+def _proved_size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: int) -> int:
+    size = 0
+    with archive.open(entry) as file:
+        while piece := file.read(_PIECE_BYTES):
+            size += len(piece)
+            if size > room:
+                raise _too_large()
+    return size
+
+
+def _stays_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\x00" not in name
+
+
+def _too_large() -> InvalidParameterValue:
+    return InvalidParameterValue(f"Unzipped size must be smaller than {limits.UNZIPPED_BYTES_MAX} bytes")

@@ -1,0 +1,126 @@
+"""
+What an operation is given: the parts of the gateway it may use, and the call it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lambent_core import names
+from lambent_core.caller import DEFAULT_REGION, LOCAL_ACCOUNT, Caller
+from lambent_core.documents import Document, DocumentConflict, DocumentStore, PackageStore
+from lambent_core.errors import ResourceNotFound
+from lambent_core.function import Function
+from lambent_core.limits import ACCOUNT_CONCURRENCY
+from lambent_core.names import Target
+from lambent_core.operations import OperationTable
+from lambent_core.shapes import ServiceModel
+
+
+class Clock(Protocol):
+    def time(self) -> float:
+        """Unix time, seconds."""
+
+
+class Functions:
+    """All functions by Lambda's name, following the document store; and changes to them, computed again on conflict."""
+
+    def __init__(self, documents: DocumentStore) -> None:
+        self._documents = documents
+        self._resources = {function.name: function.metadata.name for function in documents.list(Function)}
+        documents.subscribe(self._changed)
+
+    def get(self, name: str) -> Function | None:
+        resource = self._resources.get(name)
+        return None if resource is None else self._documents.get(Function, resource)
+
+    def all(self) -> list[Function]:
+        """By Lambda's name."""
+        return sorted(self._documents.list(Function), key=lambda function: function.name)
+
+    async def add(self, function: Function) -> Function:
+        """Raises DocumentConflict if there is one of that name."""
+        return await self._documents.put(function, "")
+
+    async def change(
+        self, name: str, decide: Callable[[Function], Function], missing: Callable[[], Exception]
+    ) -> Function:
+        """Writes what `decide` makes of the latest document. `missing` gives the error when there is none (any more)."""
+        while True:
+            function = self.get(name)
+            if function is None:
+                raise missing()
+            changed = decide(function)
+            if changed == function:
+                return function
+            try:
+                return await self._documents.put(changed, function.metadata.resource_version)
+            except DocumentConflict:
+                continue
+
+    async def remove(self, name: str, missing: Callable[[], Exception]) -> None:
+        while True:
+            function = self.get(name)
+            if function is None:
+                raise missing()
+            try:
+                return await self._documents.delete(function, function.metadata.resource_version)
+            except DocumentConflict:
+                continue
+
+    def _changed(self, old: Document | None, new: Document | None) -> None:
+        if isinstance(old, Function):
+            self._resources.pop(old.name, None)
+        if isinstance(new, Function):
+            self._resources[new.name] = new.metadata.name
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the composition root hands to `build_app`."""
+
+    model: ServiceModel
+    table: OperationTable
+    functions: Functions
+    packages: PackageStore
+    clock: Clock
+    ids: Callable[[], str]
+    """Fresh UUIDs, as text."""
+    settled: Callable[[Function], Awaitable[None]]
+    """Returns once the change just written is settled, or soon after."""
+    account: str = LOCAL_ACCOUNT
+    region: str = DEFAULT_REGION
+    account_concurrency: int = ACCOUNT_CONCURRENCY
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the Lambda API, parsed and within the constraints of the service model."""
+
+    parts: Parts
+    caller: Caller
+    members: Mapping[str, Any]
+    base_url: str
+    """The endpoint as the caller addressed it, without a slash at the end."""
+
+    @property
+    def target(self) -> Target:
+        return names.parse_target(self.members["FunctionName"], self.caller, self.members.get("Qualifier"))
+
+    def existing(self, target: Target) -> Function:
+        """The function, of which there is only `$LATEST` so far. Raises ResourceNotFound in AWS's words."""
+        function = self.parts.functions.get(target.name)
+        if function is None or not target.latest:
+            raise self.not_found(target)
+        return function
+
+    def not_found(self, target: Target) -> ResourceNotFound:
+        return ResourceNotFound(f"Function not found: {self.caller.function_arn(target.name, target.qualifier)}")
+
+    async def change(self, target: Target, decide: Callable[[Function], Function]) -> Function:
+        return await self.parts.functions.change(target.name, decide, lambda: self.not_found(target))
+
+
+Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]

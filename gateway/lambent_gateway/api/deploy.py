@@ -1,0 +1,75 @@
+"""
+The one way in which a function is made or altered, whichever door the wish came through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from lambent_core import deployment, function_rules
+from lambent_core.caller import Caller
+from lambent_core.documents import DocumentConflict
+from lambent_core.errors import InvalidParameterValue, ResourceConflict, ResourceNotFound
+from lambent_core.function import Code, Function, FunctionSpec
+from lambent_core.names import NAME_LENGTH_MAX
+from lambent_core.package import Package, inspect_package
+from lambent_core.validation import failed
+from lambent_gateway.api.calls import Parts
+
+
+async def store_package(parts: Parts, data: bytes) -> Package:
+    """Checks a ZIP and keeps it. What fails the check is not kept."""
+    package = await asyncio.to_thread(inspect_package, data)
+    await parts.packages.put(package.sha256, data)
+    return package
+
+
+def code_of(package: Package) -> Code:
+    return Code(sha256=package.sha256, size=package.size)
+
+
+async def create_function(parts: Parts, name: str, spec: FunctionSpec) -> Function:
+    """The function as it was accepted, Pending; by the time of the return it is usually settled."""
+    if len(name) > NAME_LENGTH_MAX:
+        constraint = f"Member must have length less than or equal to {NAME_LENGTH_MAX}"
+        raise InvalidParameterValue(f"1 validation error detected: {failed(name, 'functionName', constraint)}")
+    function_rules.check_spec(spec)
+    exists = ResourceConflict(f"Function already exist: {name}")
+    if parts.functions.get(name):
+        raise exists
+    function = deployment.created(name, spec, uid=parts.ids(), revision_id=parts.ids(), now=parts.clock.time())
+    try:
+        stored = await parts.functions.add(function)
+    except DocumentConflict:
+        raise exists from None
+    await parts.settled(stored)
+    return stored
+
+
+async def update_function(
+    parts: Parts,
+    name: str,
+    wish: Callable[[FunctionSpec], FunctionSpec],
+    *,
+    caller: Caller,
+    revision_id: str | None = None,
+) -> Function:
+    """The function as the change was accepted, InProgress; by the time of the return it is usually settled."""
+    arn = caller.function_arn(name)
+
+    def decide(function: Function) -> Function:
+        deployment.check_revision(function, revision_id)
+        spec = wish(function.spec)
+        function_rules.check_spec(spec)
+        return deployment.changed(function, spec, arn=arn, revision_id=parts.ids(), now=parts.clock.time())
+
+    changed = await parts.functions.change(name, decide, lambda: ResourceNotFound(f"Function not found: {arn}"))
+    await parts.settled(changed)
+    return changed
+
+
+def with_code(package: Package) -> Callable[[FunctionSpec], FunctionSpec]:
+    return lambda spec: msgspec.structs.replace(spec, code=code_of(package))
