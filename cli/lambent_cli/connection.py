@@ -20,6 +20,7 @@ CONNECT_SECONDS = 5
 """A platform that is there answers a connection at once, on this machine or near it."""
 INVOKE_SECONDS = 930
 """Lambda's longest time-out and a cold start."""
+_PREFIX = "/lambent/v1"
 _CHUNK_BYTES = 64 * 1024
 
 Progress = Callable[[int], None]
@@ -79,7 +80,17 @@ class Platform:
 
     def get(self, path: str) -> Any:
         """The document there."""
-        return self._whole("GET", path).json()
+        return self._whole("GET", f"{_PREFIX}{path}").json()
+
+    def description(self) -> Any:
+        """What the platform says of itself: title and version. Fails where another server answers."""
+        try:
+            found = self._whole("GET", "/openapi.json").json()["info"]
+        except (ValueError, TypeError, LookupError) as error:
+            raise refused("not Lambent", "the answer is not a description of it") from error
+        if found.get("title") != "Lambent":
+            raise refused("not Lambent", f"it calls itself {found.get('title')!r}")
+        return found
 
     def find(self, path: str) -> Any | None:
         """The document there, if there is one."""
@@ -89,22 +100,22 @@ class Platform:
             return None
 
     def put(self, path: str, document: object) -> Answer:
-        return self._whole("PUT", path, json.dumps(document).encode(), "application/json")
+        return self._whole("PUT", f"{_PREFIX}{path}", json.dumps(document).encode(), "application/json")
 
     def delete(self, path: str) -> Answer:
-        return self._whole("DELETE", path)
+        return self._whole("DELETE", f"{_PREFIX}{path}")
 
     def upload(self, path: str, body: _Readable, size: int, progress: Progress) -> Answer:
         """Sends `size` bytes as they are read."""
-        return self._whole("PUT", path, _Metered(body, progress), "application/zip", size)
+        return self._whole("PUT", f"{_PREFIX}{path}", _Metered(body, progress), "application/zip", size)
 
     def lines(self, path: str) -> Iterator[Any]:
         """JSON objects, one a line, as they come; ends when the platform ends the answer."""
         connection = self._connect(read_seconds=None)
         try:
-            answer = self._exchange(connection, "GET", path)
+            answer = self._exchange(connection, "GET", f"{_PREFIX}{path}")
             if answer.status != http.HTTPStatus.OK:
-                raise _refusal(answer.status, answer.read())
+                raise _refusal(answer, answer.read())
             while line := answer.readline():
                 if line.strip():
                     yield json.loads(line)
@@ -123,10 +134,10 @@ class Platform:
         finally:
             connection.close()
         if answer.status == http.HTTPStatus.NOT_FOUND:
-            refusal = _refusal(answer.status, content)
+            refusal = _refusal(answer, content)
             raise NotThere(refusal.message, fix=refusal.fix, exit_code=REFUSED)
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
-            raise _refusal(answer.status, content)
+            raise _refusal(answer, content)
         return Answer(answer.status, answer.headers, content)
 
     def _connect(self, read_seconds: float | None) -> http.client.HTTPConnection:
@@ -152,7 +163,7 @@ class Platform:
         if size is not None:
             headers["content-length"] = str(size)
         try:
-            connection.request(method, f"{self._parts.path}/lambent/v1{path}", body, headers)
+            connection.request(method, f"{self._parts.path}{path}", body, headers)
         except (BrokenPipeError, ConnectionResetError):
             # A platform that refuses early answers before it has read the whole body.
             pass
@@ -177,13 +188,14 @@ class _Metered:
         return chunk
 
 
-def _refusal(status: int, body: bytes) -> Failure:
+def _refusal(answer: http.client.HTTPResponse, body: bytes) -> Failure:
     """The platform's error answer, in the shape of Lambda's API or not."""
+    status = f"HTTP {answer.status}"
     try:
         document = json.loads(body)
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        return refused(f"HTTP {status}", body[:200].decode(errors="replace") or "no text")
+        return refused(status, body[:200].decode(errors="replace") or "no text")
     message = document.get("message") or document.get("Message") or str(document)
-    return refused(document.get("code") or document.get("Code") or f"HTTP {status}", message)
+    return refused(answer.headers.get("x-amzn-errortype", status), message)

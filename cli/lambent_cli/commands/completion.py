@@ -7,26 +7,24 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from typer.completion import get_completion_script, install
+from typer.completion import install_callback, show_callback
 
 from lambent_cli.failures import Failure
-from lambent_cli.output import say, write_line
 
 Shell = Literal["bash", "zsh", "fish", "powershell", "pwsh"]
 _SHELLS: tuple[Shell, ...] = ("bash", "zsh", "fish", "powershell", "pwsh")
 
 
 def run(
+    ctx: typer.Context,
     shell: Annotated[Shell | None, typer.Argument(help="The shell. Default: yours, by $SHELL.")] = None,
-    write: Annotated[bool, typer.Option("--install", help="Write it into the shell's own files.")] = False,
+    install: Annotated[bool, typer.Option("--install", help="Write it into the shell's own files.")] = False,
 ) -> None:
-    """Print the completion script for a shell, or install it."""
-    chosen = shell or _own_shell()
-    if write:
-        _, path = install(shell=chosen, prog_name="lambent", complete_var="_LAMBENT_COMPLETE")
-        say(f"Installed in {path}. It works in terminals that are opened from now on.")
-        return
-    write_line(get_completion_script(prog_name="lambent", complete_var="_LAMBENT_COMPLETE", shell=chosen))
+    """
+    Print the completion script for a shell, or install it: then the Tab key completes commands and options.
+    """
+    write = install_callback if install else show_callback
+    write(ctx, ctx.command.params[0], shell or _own_shell())
 
 
 def _own_shell() -> Shell:

@@ -41,7 +41,7 @@ def run(
     package. What .lambentignore names (as in .gitignore) stays out. What has not changed is not sent again.
     """
     options: Options = ctx.obj
-    settings = read(_folder(folder), Overrides(name, runtime, handler, memory, timeout, variables(env or [])))
+    settings = read(source_folder(folder), Overrides(name, runtime, handler, memory, timeout, variables(env or [])))
     with showing() as steps:
         package = build(folder, settings, steps, fresh=fresh)
         done = deploy(lambda_client(options), settings, package, steps)
@@ -89,7 +89,8 @@ def variables(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _folder(folder: Path) -> Path:
+def source_folder(folder: Path) -> Path:
+    """The folder, if it is one."""
     if not folder.is_dir():
         fix = "A ZIP is deployed by a manifest: spec.code.path, then `lambent apply -f`." if folder.is_file() else ""
         raise Failure(f"{folder} is not a folder.", fix=fix)

@@ -47,7 +47,7 @@ def _fields(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("Handler", configuration.get("Handler", "")),
         ("Memory", f"{configuration['MemorySize']} MB"),
         ("Time-out", f"{configuration['Timeout']} s"),
-        ("/tmp", f"{configuration.get('EphemeralStorage', {}).get('Size', 512)} MB"),
+        ("Storage", f"{configuration.get('EphemeralStorage', {}).get('Size', 512)} MB of /tmp"),
         ("Code", f"{configuration['CodeSize']:,} bytes, SHA-256 {configuration['CodeSha256']}"),
         ("Environment", ", ".join(f"{key}={value}" for key, value in sorted(variables.items()))),
         ("Layers", ", ".join(layer["Arn"] for layer in configuration.get("Layers", []))),

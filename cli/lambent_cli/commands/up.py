@@ -1,0 +1,101 @@
+"""`lambent up`: the platform on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lambent_cli import blueprint, places
+from lambent_cli.banner import banner
+from lambent_cli.commands.deploy import build
+from lambent_cli.connection import lambda_client
+from lambent_cli.deployment import deploy
+from lambent_cli.failures import FOUND, Failure, as_failure
+from lambent_cli.options import Options
+from lambent_cli.output import say, write_line
+from lambent_cli.progress import showing
+from lambent_cli.settings import Overrides, read
+from lambent_gateway import compose
+from lambent_gateway.settings import ServerSettings, Settings
+
+EXAMPLE = "hello"
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def run(
+    ctx: typer.Context,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. All but loopback opens it to the network.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 9000,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Functions, packages, events, logs. Default: $LAMBENT_HOME, else ~/.local/share/lambent."),
+    ] = None,
+    log_level: Annotated[LogLevel, typer.Option(help="How much the platform tells on stderr.")] = "warning",
+    no_example: Annotated[bool, typer.Option("--no-example", help="Do not deploy the function `hello`.")] = False,
+) -> None:
+    """
+    Start the platform on this machine, in the foreground. Ctrl-C stops everything it started.
+
+    Functions and their data stay in the data directory; the next `lambent up` goes on with them. It is for code that you
+    trust: functions run as processes of your own user.
+    """
+    options: Options = ctx.obj
+    folder = (data_dir or places.data_dir()).expanduser().absolute()
+    settings = Settings(
+        data_dir=folder,
+        server=ServerSettings(host=host, port=port, region=options.region),
+        log_level=log_level,
+    )
+    say(f"Starting Lambent in {folder} …")
+    greet = _Greeting(options, example=not no_example)
+    try:
+        compose.up(settings, ready=greet.begin)
+    except compose.CannotStart as error:
+        raise Failure(str(error), fix="`lambent doctor` looks further.", exit_code=FOUND) from error
+    say("Stopped. The data stays in " + str(folder))
+
+
+class _Greeting:
+    """Deploys the example and prints the banner, beside the platform that serves it."""
+
+    def __init__(self, options: Options, *, example: bool) -> None:
+        self._options = options
+        self._example = example
+
+    def begin(self, started: compose.Started) -> None:
+        """Returns at once: it is called on the platform's own loop."""
+        threading.Thread(target=self._greet, args=(started,), daemon=True).start()
+
+    def _greet(self, started: compose.Started) -> None:
+        function = None
+        if self._example:
+            try:
+                deploy_example(replace(self._options, endpoint=started.endpoint))
+                function = EXAMPLE
+            except Exception as error:
+                failure = as_failure(error)
+                if failure is None:
+                    raise
+                say(f"The example was not deployed. {failure.text().rstrip()}")
+        write_line(banner(started.endpoint, started.data_dir, started.sandbox, function, region=self._options.region))
+
+
+def deploy_example(options: Options) -> None:
+    """The function `hello`, unless there is one: what a user made of it stays."""
+    client = lambda_client(options)
+    try:
+        client.get_function_configuration(FunctionName=EXAMPLE)
+    except client.exceptions.ResourceNotFoundException:
+        with tempfile.TemporaryDirectory() as made, showing() as steps:
+            folder = Path(made) / EXAMPLE
+            blueprint.write("plain", folder, name=EXAMPLE, runtime=blueprint.own_runtime())
+            settings = read(folder, Overrides())
+            deploy(client, settings, build(folder, settings, steps), steps)
