@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import inspect
 
-from lambent_core import limits
+from lambent_core import function_rules, limits
 from lambent_core.function import API_VERSION, Function, FunctionStatus
 
 _SHAPE = inspect.type_info(Function)
@@ -71,7 +71,7 @@ def parse(document: object, *, source: str, code_required: bool = True) -> Funct
         raise ManifestError(source, problems)
     function = msgspec.convert(cleaned, Function)
     problems += _beyond_limits(function)
-    problems += _incomplete(function, code_required)
+    problems += _against_rules(function, code_required)
     if problems:
         raise ManifestError(source, problems)
     return function
@@ -184,29 +184,21 @@ def _beyond_limits(function: Function) -> Iterator[Problem]:
         value = value_of(function)
         if value is not None and not least <= value <= most:
             yield Problem(path, f"{value:,} is outside {least:,} to {most:,}{unit}")
-    variables = spec.environment.variables if spec.environment else {}
-    measured = len(json.dumps(variables, ensure_ascii=False, separators=(",", ":")).encode())
-    if measured > limits.ENVIRONMENT_BYTES_MAX:
-        yield Problem(
-            "spec.environment.variables", f"{measured:,} bytes of JSON are more than {limits.ENVIRONMENT_BYTES_MAX:,}"
-        )
     if spec.code.sha256 is not None and not _SHA256.fullmatch(spec.code.sha256):
         yield Problem("spec.code.sha256", f"{_shown(spec.code.sha256)} is not 64 hexadecimal digits in lower case")
 
 
-def _incomplete(function: Function, code_required: bool) -> Iterator[Problem]:
+def _against_rules(function: Function, code_required: bool) -> Iterator[Problem]:
     spec = function.spec
     given = [name for name in ("inline", "path", "sha256") if getattr(spec.code, name) is not None]
     if len(given) > 1:
         yield Problem("spec.code", f"only one of inline, path and sha256 may be given, not {' and '.join(given)}")
-    if spec.package_type != "Zip":
-        return
-    if code_required and not given:
+    if code_required and not given and spec.package_type == "Zip":
         yield Problem("spec.code", "is missing: give the code as inline, path or sha256")
-    if not spec.runtime:
-        yield Problem("spec.runtime", 'is missing, e.g. "python3.11"')
-    if not spec.handler:
-        yield Problem("spec.handler", 'is missing, e.g. "app.handler" for the function handler in app.py')
+    for path, message in function_rules.problems(spec):
+        yield Problem(path, message)
+    for member in function_rules.unsupported(spec):
+        yield Problem(member, "is not implemented yet in Lambent")
 
 
 _RANGES: tuple[tuple[str, Callable[[Function], int | None], tuple[int, int], str], ...] = (
@@ -218,8 +210,6 @@ _RANGES: tuple[tuple[str, Callable[[Function], int | None], tuple[int, int], str
         (limits.EPHEMERAL_STORAGE_MB_MIN, limits.EPHEMERAL_STORAGE_MB_MAX),
         " MB",
     ),
-    ("spec.layers", lambda f: len(f.spec.layers), (0, limits.LAYERS_MAX), " layers"),
-    ("spec.tags", lambda f: len(f.spec.tags), (0, limits.TAGS_MAX), " tags"),
     (
         "spec.reservedConcurrentExecutions",
         lambda f: f.spec.reserved_concurrent_executions,
