@@ -89,12 +89,12 @@ class InvokeApi:
         self._region = region
         self._invoker = invoker
         self._accept = accept
-        self._new_request_id = new_request_id
+        self.new_request_id = new_request_id
         self._tasks: set[asyncio.Task[None]] = set()
 
     def invoke(self, url: bytes, headers: Headers, body: bytes, respond: Respond) -> None:
         """Invoke: `respond` is called once, sooner or later."""
-        request_id = self._new_request_id()
+        request_id = self.new_request_id()
         try:
             self._invoke(url, headers, body, request_id, respond)
         except LambdaError as error:
@@ -166,7 +166,7 @@ class InvokeApi:
             respond(Response(202, _headers(invocation), b""))
 
     async def _invoke_async(self, name: str, headers: Headers, receive: Receive) -> Response:
-        request_id = self._new_request_id()
+        request_id = self.new_request_id()
         try:
             body = await read_body(receive, limits.ASYNC_REQUEST_BYTES_MAX)
             caller = self._caller(headers)
@@ -188,7 +188,7 @@ class InvokeApi:
         return Response(202, _headers(invocation), b'{"Status":202}')
 
     async def _invoke_stream(self, name: str, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        request_id = self._new_request_id()
+        request_id = self.new_request_id()
         query = b"?" + scope["query_string"] if scope["query_string"] else b""
         started = False
 

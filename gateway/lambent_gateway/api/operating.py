@@ -4,8 +4,11 @@ What operators and the CLI ask of the platform itself: health, metrics, function
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -17,12 +20,15 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from lambent_core.caller import Caller
 from lambent_core.errors import ResourceNotFound
 
+_BATCH = 1_000
+"""Events read at once, off the loop."""
+
 
 class Logs(Protocol):
     def read(self, function: str, *, since_ms: int = 0) -> Iterator[Any]:
         """Log events, oldest first; anything that msgspec can encode."""
 
-    def follow(self, function: str) -> AsyncIterator[Any]: ...
+    def follow(self, function: str) -> AbstractContextManager[asyncio.Queue[Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,10 @@ def router(parts: Operating) -> APIRouter:
 
 
 async def _lines(logs: Logs, name: str, since_ms: int, follow: bool) -> AsyncIterator[bytes]:
-    coming = logs.follow(name) if follow else None
-    for event in logs.read(name, since_ms=since_ms):
-        yield msgspec.json.encode(event) + b"\n"
-    if coming is not None:
-        async for event in coming:
-            yield msgspec.json.encode(event) + b"\n"
+    encoder = msgspec.json.Encoder()
+    with logs.follow(name) as coming:
+        events = logs.read(name, since_ms=since_ms)
+        while batch := await asyncio.to_thread(lambda: list(islice(events, _BATCH))):
+            yield encoder.encode_lines(batch)
+        while follow:
+            yield encoder.encode(await coming.get()) + b"\n"

@@ -9,6 +9,7 @@ from typing import assert_never
 import structlog
 
 from lambent_core.admission import Admission
+from lambent_core.documents import Document
 from lambent_core.errors import InvalidRuntime, LambdaError, ResourceConflict
 from lambent_core.function import Function
 from lambent_gateway.drivers.invoker import Invoker
@@ -42,11 +43,13 @@ class Catalogue:
         self._region = region
         self._account = account
 
-    def changed(self, earlier: Function | None, function: Function | None) -> None:
-        if function is None:
-            if earlier is not None:
-                self._removed(earlier.name)
-            return
+    def changed(self, earlier: Document | None, document: Document | None) -> None:
+        if isinstance(document, Function):
+            self._changed(document)
+        elif isinstance(earlier, Function):
+            self._removed(earlier.name)
+
+    def _changed(self, function: Function) -> None:
         self._admission.reserve(function.name, function.spec.reserved_concurrent_executions)
         status = function.status
         match status.state:

@@ -7,14 +7,16 @@ Decides nothing itself: `RuntimePool` says which agent becomes which environment
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 import structlog
 
 from lambent_core import limits
+from lambent_core.documents import PackageNotFound
+from lambent_core.errors import LambdaError
 from lambent_core.link import BLOB_ABSENT, BLOB_LAST, Frame, FrameType, encode
 from lambent_core.placement import EnvironmentId
 from lambent_core.runtime_pool import (
@@ -121,7 +123,7 @@ class Fleet:
         agent_ids: Iterator[AgentId],
         pool_size: int,
         spawning_max: int,
-        read_package: Callable[[str], bytes | None],
+        read_package: Callable[[str], Awaitable[bytes]],
         found: Callable[[Agent, SlotState], EnvironmentOwner | None],
     ) -> None:
         self._provider = provider
@@ -212,8 +214,14 @@ class Fleet:
             self._step(agent.hello.runtime, Gone(agent.id))
 
     def fetch(self, agent: Agent, sha256: str) -> None:
-        package = self._read_package(sha256)
-        if package is None:
+        """The agent asks for a package that it does not find on its node."""
+        self._in_background(self._send_package(agent, sha256))
+
+    async def _send_package(self, agent: Agent, sha256: str) -> None:
+        try:
+            package = await self._read_package(sha256)
+        except (LambdaError, PackageNotFound) as error:
+            log.error("a package could not be sent", sha256=sha256, error=str(error))
             agent.write(encode(FrameType.BLOB, flags=BLOB_ABSENT | BLOB_LAST))
             return
         for start in range(0, len(package) or 1, BLOB_CHUNK_BYTES):
@@ -236,13 +244,16 @@ class Fleet:
         for effect in effects:
             match effect:
                 case Spawn(agent):
-                    task = asyncio.get_running_loop().create_task(self._spawn(runtime, agent))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._in_background(self._spawn(runtime, agent))
                 case Claim(agent_id, environment):
                     self._claim(self._agents[agent_id], self._wanting.pop(environment)[1])
                 case Despair(environment):
                     self._wanting.pop(environment)[1].lost()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _spawn(self, runtime: str, agent: AgentId) -> None:
         if self._closing:

@@ -58,6 +58,11 @@ class Runtimes:
         """Interpreters by version, e.g. {"3.11": "/usr/bin/python3.11"}."""
         return self._pythons
 
+    @property
+    def default_pool(self) -> str:
+        """What a platform without functions keeps ready: newcomers deploy Python first."""
+        return f"python{_own_version()}"
+
     def pool(self, name: str) -> PoolImage:
         if name == "provided":
             return PoolImage([], self._empty)
@@ -74,7 +79,7 @@ class Runtimes:
         match = re.fullmatch(r"python(3\.\d+)", runtime)
         if match is None:
             return None
-        version = match[1] if match[1] in self._pythons else _nearest(self._pythons)
+        version = match[1] if match[1] in self._pythons else _own_version()
         note = None if version == match[1] else f"{runtime} is not installed here: running on python{version}"
         # Below /var/runtime in a mount namespace, at its real place elsewhere: the agent sets LAMBDA_RUNTIME_DIR accordingly.
         environment = _environment("python", str(self._libraries))
@@ -104,13 +109,13 @@ def _environment(family: str, libraries: str) -> dict[str, str]:
     return environment
 
 
-def _nearest(pythons: dict[str, str]) -> str:
+def _own_version() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def find_pythons() -> dict[str, str]:
     """Interpreters by version, this one's first."""
-    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    own = _own_version()
     # The interpreter below the virtual environment: functions must not see what Lambent itself is made of.
     base = Path(sys.base_prefix) / "bin" / f"python{own}"
     found = {own: str(base if base.exists() else Path(sys.executable).resolve())}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -71,8 +71,11 @@ class FunctionLogs:
                     queue.put_nowait(event)
 
     def read(self, function: str, *, since_ms: int = 0) -> Iterator[LogEvent]:
-        """Events from `since_ms` on, oldest first."""
+        """Events from `since_ms` on, oldest first. What is written by now is included; iterating may happen in a thread."""
         self.flush()
+        return self._read(function, since_ms)
+
+    def _read(self, function: str, since_ms: int) -> Iterator[LogEvent]:
         decoder = msgspec.json.Decoder(LogEvent)
         for path in (self._path(function, older=True), self._path(function)):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as lines:
@@ -82,14 +85,14 @@ class FunctionLogs:
                         if event.timestamp >= since_ms:
                             yield event
 
-    async def follow(self, function: str) -> AsyncIterator[LogEvent]:
-        """Events from now on, without end."""
+    @contextlib.contextmanager
+    def follow(self, function: str) -> Iterator[asyncio.Queue[LogEvent]]:
+        """Events from now on, in a queue."""
         queue: asyncio.Queue[LogEvent] = asyncio.Queue(FOLLOWER_EVENTS_MAX)
         followers = self._followers.setdefault(function, set())
         followers.add(queue)
         try:
-            while True:
-                yield await queue.get()
+            yield queue
         finally:
             followers.discard(queue)
 

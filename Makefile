@@ -1,0 +1,35 @@
+# All that a newcomer needs: `make run` and `make test`. Both install what they lack.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+AGENT := runtime-images/agent/build/lambent-agent
+AGENT_SOURCES := $(shell find runtime-images/agent -name '*.go' -o -name go.mod -o -name go.sum)
+
+.PHONY: help run test check bench docs clean
+
+help:  ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+run: $(VENV)/installed  ## Lambda on this machine, at http://127.0.0.1:9000
+	@lambent up
+
+test: $(VENV)/installed  ## Every suite
+	@python tests/run.py
+
+check: $(VENV)/installed  ## The everyday part: lint, types, layers, unit and property tests
+	@python tests/run.py --everyday
+
+bench: $(VENV)/installed  ## Ratios against baselines that run beside it
+	@python -m benchmarks
+
+docs: $(VENV)/installed  ## Writes the generated pages of docs/ anew
+	@python tests/generate_docs.py
+
+$(VENV)/installed: pyproject.toml constraints.txt hatch_build.py tools/install.sh $(AGENT_SOURCES)
+	@PYTHON=$(PYTHON) tools/install.sh $(VENV)
+	@touch $@
+
+clean:  ## Removes what was installed and built
+	rm -rf $(VENV) runtime-images/agent/build build dist

@@ -1,0 +1,313 @@
+"""
+The composition root: makes every part, joins them, serves, and takes them apart again in order.
+
+Nothing else in the gateway makes randomness, asks the time or knows which implementation stands behind a protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import structlog
+import uvicorn
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from lambent_core.admission import Admission
+from lambent_core.environment_variables import Surroundings
+from lambent_core.function import LATEST, Function
+from lambent_core.log_lines import log_stream_name
+from lambent_core.operations import OperationTable
+from lambent_core.runtime_pool import AgentId
+from lambent_core.scheduling import Scheduler, SchedulingLimits
+from lambent_gateway import identifiers, logging
+from lambent_gateway.api.app import build_app
+from lambent_gateway.api.asgi import Application
+from lambent_gateway.api.calls import Functions, Parts
+from lambent_gateway.api.front import front
+from lambent_gateway.api.function_urls import FunctionUrls
+from lambent_gateway.api.invoke import InvokeApi
+from lambent_gateway.api.operating import Operating, router
+from lambent_gateway.api.service_model import load_service_model
+from lambent_gateway.clock import SystemClock
+from lambent_gateway.drivers.catalogue import Catalogue
+from lambent_gateway.drivers.deployment import Deployments
+from lambent_gateway.drivers.fleet import Fleet
+from lambent_gateway.drivers.invoker import Invoker
+from lambent_gateway.drivers.specialization import specialization
+from lambent_gateway.environments.agents import Agent
+from lambent_gateway.environments.process_provider import ProcessProvider
+from lambent_gateway.environments.runtimes import Runtimes
+from lambent_gateway.environments.sandbox import Sandbox, probe
+from lambent_gateway.http import protocol_factory
+from lambent_gateway.runtime_images import agent_binary, images_folder
+from lambent_gateway.settings import Settings
+from lambent_gateway.stores.blobs import DirectoryPackages
+from lambent_gateway.stores.documents import SqliteDocuments
+from lambent_gateway.stores.events import SqlEventQueue
+from lambent_gateway.stores.logs import FunctionLogs
+from lambent_gateway.telemetry import Gauges, MetricsCollector
+
+log = structlog.get_logger(__name__)
+
+AGENTS_END_SECONDS_MAX = 3.0
+"""Agents get two seconds for their shutdown phase; what is left after three is killed."""
+RECONNECT_SECONDS = 65.0
+"""Agents of an earlier gateway look for the next one for a minute; after that their folders are swept."""
+
+
+class CannotStart(Exception):
+    """Something about the machine or the set-up; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What whoever started the platform may tell its user."""
+
+    endpoint: str
+    data_dir: Path
+    sandbox: Sandbox
+
+
+Ready = Callable[[Started], None]
+
+
+def up(settings: Settings, ready: Ready = lambda started: None) -> None:
+    """Serves until SIGINT or SIGTERM. Raises `CannotStart`."""
+    logging.configure(settings.log_level)
+    with _data_dir(settings.data_dir), _listening(settings) as listener:
+        uvloop.run(_serve(settings, listener, ready))
+
+
+async def _serve(settings: Settings, listener: socket.socket, ready: Ready) -> None:
+    async with AsyncExitStack() as stack:
+        platform = await _open(settings, f"http://{_address(listener)}", stack)
+        config = uvicorn.Config(
+            platform.application,
+            http=protocol_factory(platform.invoke_api),  # type: ignore[arg-type]
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=int(settings.server.drain_seconds),
+        )
+        server = uvicorn.Server(config)
+        platform.serving.server = server
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve([listener]))
+            while not server.started and not server.should_exit:
+                await asyncio.sleep(0.005)
+            ready(Started(platform.endpoint, settings.data_dir, platform.sandbox))
+
+
+@dataclass(slots=True)
+class _Serving:
+    """What /readyz reads."""
+
+    server: uvicorn.Server | None = None
+
+    def reason_not_ready(self) -> str | None:
+        if self.server is None or not self.server.started:
+            return "starting"
+        return "shutting down" if self.server.should_exit else None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The parts that serving needs."""
+
+    endpoint: str
+    sandbox: Sandbox
+    application: Application
+    invoke_api: InvokeApi
+    serving: _Serving
+
+
+async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Platform:
+    """Makes every part. What must be taken apart goes on `stack`, in the order in which it is made."""
+    clock, serving = SystemClock(), _Serving()
+    account, region = settings.server.account, settings.server.region
+    sandbox = probe()
+    runtimes = Runtimes(images_folder(), settings.data_dir)
+    documents = SqliteDocuments(settings.data_dir / "documents.sqlite")
+    stack.push_async_callback(documents.close)
+    packages = DirectoryPackages(settings.data_dir / "packages")
+    events = await SqlEventQueue.open(settings.data_dir / "events.sqlite")
+    stack.push_async_callback(events.close)
+    logs = FunctionLogs(settings.data_dir / "logs")
+    stack.callback(logs.flush)
+    metrics = MetricsCollector()
+
+    admission = Admission(settings.scaling.account_concurrency)
+    invoker = Invoker(
+        Scheduler(_scheduling_limits(settings), admission, count(1)),
+        clock=clock,
+        write_log=logs.write,
+        specialize=lambda environment, sized: specialization(
+            environment, sized=sized, platform=Surroundings(region, endpoint)
+        ),
+        new_log_stream=lambda: log_stream_name(clock.time(), LATEST, os.urandom(16)),
+    )
+    fleet = await _fleet(settings, sandbox, runtimes, invoker, packages.read, stack)
+    catalogue = Catalogue(
+        invoker,
+        admission=admission,
+        runtimes=runtimes,
+        metrics=metrics,
+        logs=logs,
+        region=region,
+        account=account,
+    )
+    documents.subscribe(catalogue.changed)
+    for function in documents.list(Function):
+        catalogue.changed(None, function)
+    functions = Functions(documents)
+    deployments = Deployments(documents, packages, identifiers.new_request_id)
+    deployments.start()
+    stack.push_async_callback(deployments.stop)
+    asynchronous = await _asynchronous(settings, events, invoker, metrics, clock, stack)
+    metrics.gauges = Gauges(
+        environments=invoker.states,
+        pool=fleet.states,
+        queue_depth=events.depth,
+        queue_age_seconds=lambda: max(0.0, clock.time() - (events.oldest_accepted_at() or clock.time())),
+    )
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    for runtime in {route.runtime.pool for route in invoker.routes.values()} or {runtimes.default_pool}:
+        fleet.prepare(runtime)
+
+    model = load_service_model()
+    parts = Parts(
+        model=model,
+        table=OperationTable(model),
+        functions=functions,
+        packages=packages,
+        clock=clock,
+        ids=identifiers.new_request_id,
+        settled=deployments.settled,
+        account=account,
+        region=region,
+        account_concurrency=settings.scaling.account_concurrency,
+    )
+    operating = Operating(registry, logs, serving.reason_not_ready, lambda name: functions.get(name) is not None)
+    invoke_api = InvokeApi(invoker, asynchronous.accept, identifiers.new_request_id, account=account, region=region)
+    urls = FunctionUrls(
+        find_by_url=partial(_find_by_url, functions),
+        invoker=invoker,
+        clock=clock,
+        new_request_id=identifiers.new_request_id,
+    )
+    application = front(invoke_api, urls, build_app(parts, router(operating)))
+    return Platform(endpoint, sandbox, application, invoke_api, serving)
+
+
+async def _fleet(
+    settings: Settings,
+    sandbox: Sandbox,
+    runtimes: Runtimes,
+    invoker: Invoker,
+    read_package: Callable[[str], Awaitable[bytes]],
+    stack: AsyncExitStack,
+) -> Fleet:
+    loop = asyncio.get_running_loop()
+    # An abstract socket: seen from every mount namespace, and gone with us. The path makes it this data directory's own.
+    name = "lambent-" + hashlib.sha256(str(settings.data_dir.resolve()).encode()).hexdigest()[:16]
+    provider = ProcessProvider(
+        settings.data_dir,
+        agent_binary=agent_binary(),
+        runtimes=runtimes,
+        sandbox=sandbox,
+        gateway_address=f"unix:@{name}",
+        new_secret=identifiers.new_secret,
+    )
+    stack.callback(provider.close)
+    fleet = Fleet(
+        provider,
+        agent_ids=iter(lambda: AgentId(identifiers.new_agent_id()), None),
+        pool_size=settings.scaling.pool_size,
+        spawning_max=settings.scaling.starting_max,
+        read_package=read_package,
+        found=invoker.found,
+    )
+    invoker.attach(fleet)
+    link = await loop.create_unix_server(lambda: Agent(fleet), path=f"\0{name}")
+    stack.push_async_callback(_close_fleet, fleet, link)
+    sweep = loop.call_later(RECONNECT_SECONDS, lambda: provider.sweep(fleet.connected()))
+    stack.callback(sweep.cancel)
+    return fleet
+
+
+async def _close_fleet(fleet: Fleet, link: asyncio.AbstractServer) -> None:
+    """Lets agents end in order; the provider kills what is left."""
+    fleet.close()
+    deadline = asyncio.get_running_loop().time() + AGENTS_END_SECONDS_MAX
+    while fleet.connected() and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.01)
+    link.close()
+
+
+def _scheduling_limits(settings: Settings) -> SchedulingLimits:
+    scaling = settings.scaling
+    return SchedulingLimits(
+        environments_max=scaling.environments_max,
+        idle_seconds_max=scaling.idle_seconds,
+        patience_seconds=scaling.patience_seconds,
+        starting_max=scaling.starting_max,
+    )
+
+
+def _find_by_url(functions: Functions, name_or_id: str) -> Function | None:
+    function = functions.get(name_or_id)
+    if function is None:
+        function = next((each for each in functions.all() if each.status.url_id == name_or_id), None)
+    return function
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{host}:{port}"
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    host, port = settings.server.host, settings.server.port
+    try:
+        listener = socket.create_server((host, port), backlog=4096)
+    except OSError as error:
+        raise CannotStart(
+            f"can't listen on {host}:{port}: {error.strerror}. Take another port (--port 9001, or 0 for a free one), "
+            f"or end what holds it (`ss -ltnp 'sport = :{port}'` names it)."
+        ) from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _data_dir(folder: Path) -> Iterator[None]:
+    """Makes the data directory and holds it for this process alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        raise CannotStart(f"the data directory {folder} can't be used: {error.strerror}. Name another with --data-dir.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotStart(
+                f"the data directory {folder} is in use by another `lambent up`. Stop that one, or name another with --data-dir."
+            ) from None
+        yield
