@@ -43,7 +43,7 @@ _MOVES = st.lists(
 
 @given(_MOVES)
 def test_limits_hold_whatever_happens(moves: list[tuple[str, str, int | None]]) -> None:
-    admission = Admission(10)
+    admission = Admission(4)
     held: dict[str, int] = {}
     for move, function, number in moves:
         if move == "reserve":
