@@ -1,0 +1,3 @@
+module lambent.dev/agent
+
+go 1.24

@@ -1,0 +1,174 @@
+// Package loop waits for descriptors and timers on one thread: one epoll, no goroutine between an event and its handler.
+//
+// Level-triggered. Everything registered is called on the goroutine that runs the loop; Post is the one way in from elsewhere.
+package loop
+
+import (
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	Readable uint32 = syscall.EPOLLIN
+	Writable uint32 = syscall.EPOLLOUT
+	// Ended is told whether asked for or not.
+	Ended uint32 = syscall.EPOLLHUP | syscall.EPOLLERR
+)
+
+// Handler is told what its descriptor is ready for.
+type Handler interface{ Ready(events uint32) }
+
+// HandlerFunc is a function as Handler.
+type HandlerFunc func(events uint32)
+
+func (f HandlerFunc) Ready(events uint32) { f(events) }
+
+var started = time.Now()
+
+// Now is the time in nanoseconds on a clock that is never set.
+func Now() int64 { return int64(time.Since(started)) }
+
+// Timer calls Fire once at the time it is set to. Made by NewTimer.
+type Timer struct {
+	at   int64
+	Fire func()
+}
+
+// Set arms the timer for a time of Now's clock; 0 disarms it.
+func (t *Timer) Set(at int64) { t.at = at }
+
+// Loop is the one owner of handlers and timers.
+type Loop struct {
+	epoll    int
+	wakeup   int
+	handlers map[int32]Handler
+	timers   []*Timer
+	settled  []func()
+	stopped  bool
+
+	mutex  sync.Mutex
+	posted []func()
+}
+
+// New makes a loop with nothing registered.
+func New() (*Loop, error) {
+	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	wakeup, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	if errno != 0 {
+		return nil, errno
+	}
+	l := &Loop{epoll: epoll, wakeup: int(wakeup), handlers: map[int32]Handler{}}
+	return l, l.Add(l.wakeup, Readable, HandlerFunc(func(uint32) { l.runPosted() }))
+}
+
+// Add registers a descriptor that isn't registered yet.
+func (l *Loop) Add(fd int, events uint32, handler Handler) error {
+	event := syscall.EpollEvent{Events: events, Fd: int32(fd)}
+	if err := syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_ADD, fd, &event); err != nil {
+		return err
+	}
+	l.handlers[int32(fd)] = handler
+	return nil
+}
+
+// Change says what a registered descriptor is waited for from now on; 0 leaves Ended.
+func (l *Loop) Change(fd int, events uint32) {
+	event := syscall.EpollEvent{Events: events, Fd: int32(fd)}
+	_ = syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_MOD, fd, &event)
+}
+
+// Remove forgets a descriptor. The caller closes it.
+func (l *Loop) Remove(fd int) {
+	_ = syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_DEL, fd, nil)
+	delete(l.handlers, int32(fd))
+}
+
+// NewTimer makes a timer, not armed. Timers live as long as the loop.
+func (l *Loop) NewTimer(fire func()) *Timer {
+	timer := &Timer{Fire: fire}
+	l.timers = append(l.timers, timer)
+	return timer
+}
+
+// OnSettled has a function called whenever all events at hand are handled, before the loop waits again.
+func (l *Loop) OnSettled(f func()) { l.settled = append(l.settled, f) }
+
+// Post has a function called on the loop. Safe from any goroutine.
+func (l *Loop) Post(f func()) {
+	l.mutex.Lock()
+	l.posted = append(l.posted, f)
+	l.mutex.Unlock()
+	one := [8]byte{1}
+	_, _ = syscall.Write(l.wakeup, one[:])
+}
+
+// Stop ends Run after the events at hand.
+func (l *Loop) Stop() { l.stopped = true }
+
+// Run handles events until Stop.
+func (l *Loop) Run() error {
+	events := make([]syscall.EpollEvent, 64)
+	for !l.stopped {
+		n, err := syscall.EpollWait(l.epoll, events, l.patience())
+		if err != nil && err != syscall.EINTR {
+			return err
+		}
+		for i := 0; i < n; i++ {
+			// A handler may have removed another descriptor whose event is still in this batch.
+			if handler := l.handlers[events[i].Fd]; handler != nil {
+				handler.Ready(events[i].Events)
+			}
+		}
+		l.fireTimers()
+		for _, f := range l.settled {
+			f()
+		}
+	}
+	return nil
+}
+
+// patience is the time until the next timer for epoll: milliseconds, rounded up so that no timer fires early.
+func (l *Loop) patience() int {
+	var next int64
+	for _, timer := range l.timers {
+		if timer.at != 0 && (next == 0 || timer.at < next) {
+			next = timer.at
+		}
+	}
+	if next == 0 {
+		return -1
+	}
+	return int(max(0, (next-Now()+int64(time.Millisecond)-1)/int64(time.Millisecond)))
+}
+
+func (l *Loop) fireTimers() {
+	var now int64
+	for _, timer := range l.timers {
+		if timer.at == 0 {
+			continue
+		}
+		if now == 0 {
+			now = Now()
+		}
+		if timer.at <= now {
+			timer.at = 0
+			timer.Fire()
+		}
+	}
+}
+
+func (l *Loop) runPosted() {
+	var count [8]byte
+	_, _ = syscall.Read(l.wakeup, count[:])
+	l.mutex.Lock()
+	posted := l.posted
+	l.posted = nil
+	l.mutex.Unlock()
+	for _, f := range posted {
+		f()
+	}
+}

@@ -1,0 +1,214 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Places are the folders of an environment under the paths that the function sees.
+type Places struct {
+	Task    string
+	Opt     string
+	Runtime string
+	Tmp     string
+}
+
+// Lambda is where AWS has them.
+var Lambda = Places{Task: "/var/task", Opt: "/opt", Runtime: "/var/runtime", Tmp: "/tmp"}
+
+// Arrange puts unpacked trees in their places below an environment's own folder: one for the task, any number for /opt, later
+// ones over earlier ones. With `mount` they are bound to Lambda's paths, which is for a private mount namespace alone.
+func Arrange(root, runtimeFolder, task string, opts []string, mount bool) (Places, error) {
+	own := Places{filepath.Join(root, "task"), filepath.Join(root, "opt"), runtimeFolder, filepath.Join(root, "tmp")}
+	if err := os.MkdirAll(own.Tmp, 0o700); err != nil {
+		return own, err
+	}
+	if err := os.Chmod(own.Tmp, 0o1777); err != nil {
+		return own, err
+	}
+	var tasks []string
+	if task != "" {
+		tasks = []string{task}
+	}
+	if err := place(own.Task, tasks); err != nil {
+		return own, err
+	}
+	if err := place(own.Opt, opts); err != nil {
+		return own, err
+	}
+	if !mount {
+		return own, nil
+	}
+	return Lambda, own.bind()
+}
+
+// place makes a folder of one tree, several merged, or none.
+func place(target string, trees []string) error {
+	switch len(trees) {
+	case 0:
+		return os.MkdirAll(target, 0o755)
+	case 1:
+		return os.Symlink(trees[0], target)
+	}
+	for _, tree := range trees {
+		if err := overlay(tree, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overlay copies a tree over another, files as hard links where that is possible.
+func overlay(tree, target string) error {
+	return filepath.WalkDir(tree, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(tree, path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(target, relative)
+		if entry.IsDir() {
+			if info, err := os.Lstat(to); err == nil && !info.IsDir() {
+				_ = os.Remove(to)
+			}
+			return os.MkdirAll(to, 0o755)
+		}
+		if err := os.RemoveAll(to); err != nil {
+			return err
+		}
+		if entry.Type()&fs.ModeSymlink != 0 {
+			goal, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(goal, to)
+		}
+		if os.Link(path, to) == nil {
+			return nil
+		}
+		return copyFile(path, to)
+	})
+}
+
+func copyFile(from, to string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	info, err := source.Stat()
+	if err != nil {
+		return err
+	}
+	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	return errors.Join(err, target.Close())
+}
+
+// bind mounts the folders on Lambda's paths, /tmp last: the others may lie below it.
+func (p Places) bind() error {
+	const readOnly = true
+	mounts := []struct {
+		from, to string
+		readOnly bool
+	}{
+		{p.Runtime, Lambda.Runtime, readOnly},
+		{p.Task, Lambda.Task, readOnly},
+		{p.Opt, Lambda.Opt, readOnly},
+		{p.Tmp, Lambda.Tmp, !readOnly},
+	}
+	for i := range mounts {
+		if mounts[i].from == "" {
+			continue
+		}
+		// A folder below /opt, say, must be found before /opt is hidden.
+		fd, err := syscall.Open(mounts[i].from, syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			return &os.PathError{Op: "open", Path: mounts[i].from, Err: err}
+		}
+		defer syscall.Close(fd)
+		mounts[i].from = fmt.Sprintf("/proc/self/fd/%d", fd)
+	}
+	for _, m := range mounts {
+		if m.from == "" {
+			continue
+		}
+		if err := os.MkdirAll(m.to, 0o755); err != nil {
+			return err
+		}
+		if err := bindOne(m.from, m.to, m.readOnly); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func bindOne(from, to string, readOnly bool) error {
+	if err := syscall.Mount(from, to, "", syscall.MS_BIND, ""); err != nil {
+		return &os.PathError{Op: "mount on", Path: to, Err: err}
+	}
+	flags := uintptr(syscall.MS_REMOUNT | syscall.MS_BIND | syscall.MS_NOSUID | syscall.MS_NODEV)
+	if readOnly {
+		flags |= syscall.MS_RDONLY
+	}
+	if err := syscall.Mount("", to, "", flags, ""); err != nil {
+		return &os.PathError{Op: "remount", Path: to, Err: err}
+	}
+	return nil
+}
+
+// CheckNamespace refuses mounts in a namespace that is the parent's too: they would change the whole machine.
+func CheckNamespace() error {
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		return err
+	}
+	parents, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", os.Getppid()))
+	if err == nil && own == parents {
+		return errors.New("LAMBENT_MOUNTS=1 needs a mount namespace of the agent's own: start it with `unshare --mount --propagation private`")
+	}
+	return nil
+}
+
+// Translate is a value of an environment variable such as PATH with Lambda's folders replaced by these.
+func (p Places) Translate(value string) string {
+	if p == Lambda || !strings.Contains(value, "/") {
+		return value
+	}
+	parts := strings.Split(value, ":")
+	for i, part := range parts {
+		parts[i] = p.Real(part)
+	}
+	return strings.Join(parts, ":")
+}
+
+// Real is where a path below one of Lambda's folders is.
+func (p Places) Real(path string) string {
+	for _, pair := range [][2]string{{Lambda.Task, p.Task}, {Lambda.Opt, p.Opt}, {Lambda.Runtime, p.Runtime}} {
+		if rest, found := strings.CutPrefix(path, pair[0]); found && (rest == "" || rest[0] == '/') && pair[1] != "" {
+			return pair[1] + rest
+		}
+	}
+	return path
+}
+
+// JoinCgroups moves this process, and so all it will start, into cgroups.
+func JoinCgroups(folders []string) error {
+	for _, folder := range folders {
+		if err := os.WriteFile(filepath.Join(folder, "cgroup.procs"), []byte("0"), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,349 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"lambent.dev/agent/link"
+	"lambent.dev/agent/loop"
+	"lambent.dev/agent/process"
+	"lambent.dev/agent/sandbox"
+	"lambent.dev/agent/slot"
+)
+
+const (
+	bootstrapVariable = "LAMBENT_BOOTSTRAP_FD=3"
+	wrapperVariable   = "AWS_LAMBDA_EXEC_WRAPPER"
+	sampleNs          = 50e6
+	commandNotFound   = 127
+)
+
+// environment does what its slot decides: it owns the runtime's process, its channel and its output.
+type environment struct {
+	agent     *Agent
+	slot      *slot.Slot
+	wake      *loop.Timer
+	watch     *loop.Timer
+	spec      *link.Specialization
+	places    sandbox.Places
+	loading   *preparation
+	ready     *runtime // pre-started, waits to become the function's
+	running   *runtime
+	memoryMax uint64
+	sampledAt int64
+	sample    []byte
+}
+
+func newEnvironment(a *Agent, number uint16) (*environment, error) {
+	e := &environment{agent: a, sample: make([]byte, 2048)}
+	e.slot = slot.New(number, e)
+	e.wake = a.loop.NewTimer(func() { e.slot.TimePassed(loop.Now()) })
+	e.watch = a.loop.NewTimer(e.watchMemory)
+	return e, nil
+}
+
+// prestart starts the bootstrap of the pool before there is anything to run.
+func (e *environment) prestart() {
+	if len(e.agent.settings.Prestart) == 0 {
+		return
+	}
+	env := append([]string{bootstrapVariable}, e.agent.settings.Inherited...)
+	ready, err := e.startRuntime(e.agent.settings.Prestart, env, "/", true, e.prestartEnded)
+	if err != nil {
+		complain("the bootstrap could not be started: " + err.Error())
+		return
+	}
+	e.ready = ready
+}
+
+func (e *environment) prestartEnded(r *runtime) {
+	if e.running == r {
+		e.ended(r)
+		return
+	}
+	e.agent.loop.Remove(r.process.Descriptor)
+	r.process.Reap()
+	r.close()
+	if e.ready == r {
+		e.ready = nil
+	}
+}
+
+// Start implements slot.Ports.
+func (e *environment) Start() {
+	began := loop.Now()
+	if r := e.ready; r != nil {
+		e.ready = nil
+		if servesFor(e.agent.settings, e.spec) {
+			e.running = r
+		} else {
+			r.process.Kill()
+		}
+	}
+	if e.running == nil {
+		if err := e.startAnew(); err != nil {
+			e.slot.Unstartable(loop.Now(), unstartable(err))
+			return
+		}
+	}
+	e.slot.Spawned(loop.Now() - began)
+	if e.running.bootstrap != nil {
+		e.running.bootstrap.send(link.Append(nil, link.Init, 0, e.slot.Number, e.bootstrapInit()))
+	}
+	e.watchMemory()
+}
+
+func (e *environment) startAnew() error {
+	argv := make([]string, 0, len(e.spec.Runtime.Command)+1)
+	wrapper := e.spec.Environment[wrapperVariable]
+	if wrapper != "" {
+		argv = append(argv, e.places.Real(wrapper))
+	}
+	for _, word := range e.spec.Runtime.Command {
+		argv = append(argv, e.places.Real(word))
+	}
+	frames := e.spec.Runtime.Protocol == "frames"
+	var env []string
+	if frames {
+		env = append(env, bootstrapVariable)
+	}
+	for name, value := range e.variables() {
+		env = append(env, name+"="+value)
+	}
+	var err error
+	e.running, err = e.startRuntime(argv, env, e.places.Task, frames, e.ended)
+	if err != nil && wrapper != "" && errors.Is(err, fs.ErrNotExist) {
+		err = missingWrapper{}
+	}
+	return err
+}
+
+type missingWrapper struct{}
+
+func (missingWrapper) Error() string { return process.ExitStatus(commandNotFound).String() }
+
+// unstartable is the error that callers get: a wrapper is run by a shell in Lambda, which would exit with its own status.
+func unstartable(err error) slot.Trouble {
+	errorType := "Runtime.InvalidEntrypoint"
+	var missing missingWrapper
+	if errors.As(err, &missing) {
+		errorType = "Runtime.ExitError"
+	}
+	return slot.Trouble{Type: errorType, Message: err.Error()}
+}
+
+// variables is the whole environment of the runtime.
+func (e *environment) variables() map[string]string {
+	variables := make(map[string]string, len(e.spec.Environment)+8)
+	for name, value := range e.spec.Environment {
+		switch name {
+		case "PATH", "LD_LIBRARY_PATH", "PYTHONPATH":
+			value = e.places.Translate(value)
+		}
+		variables[name] = value
+	}
+	variables["AWS_LAMBDA_RUNTIME_API"] = e.apiAddress()
+	variables["LAMBDA_TASK_ROOT"] = e.places.Task
+	variables["LAMBDA_RUNTIME_DIR"] = e.places.Runtime
+	variables["PWD"] = e.places.Task
+	variables["_HANDLER"] = e.spec.Handler
+	if e.places != sandbox.Lambda {
+		variables["TMPDIR"] = e.places.Tmp
+	}
+	return variables
+}
+
+func (e *environment) bootstrapInit() []byte {
+	body, err := json.Marshal(link.BootstrapInit{
+		Handler: e.spec.Handler, Environment: e.variables(), TaskRoot: e.places.Task, OptRoot: e.places.Opt, Function: e.spec.Function,
+	})
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return body
+}
+
+// fromBootstrap takes a frame of a runtime that speaks frames.
+func (e *environment) fromBootstrap(frame link.Frame) error {
+	now := loop.Now()
+	switch frame.Type {
+	case link.Response:
+		if len(frame.Body) > responseBytesMax {
+			e.answerTooLarge()
+		} else {
+			e.slot.Answer(frame.Raw, link.Success, "")
+		}
+		e.slot.Free(now)
+	case link.Error:
+		errorType, object, err := link.ParseError(frame.Body)
+		if err != nil {
+			return err
+		}
+		if e.slot.MayAnswer() {
+			e.slot.Answer(frame.Raw, link.Failed, string(errorType))
+			e.slot.Free(now)
+		} else {
+			e.slot.InitFailed(now, slot.Failure{Type: string(errorType), Object: append([]byte(nil), object...)})
+		}
+	case link.Init:
+		e.slot.Ready(now)
+	default:
+		return errors.New("a frame that is not a runtime's")
+	}
+	e.agent.shutdown.idle()
+	return nil
+}
+
+// Deliver implements slot.Ports.
+func (e *environment) Deliver(invoke link.Frame) {
+	if e.running.bootstrap != nil {
+		e.running.bootstrap.send(invoke.Raw)
+	}
+	if e.spec.MemoryLimitBytes > 0 {
+		e.watchMemory()
+	}
+}
+
+// ended comes when the runtime's process is over.
+func (e *environment) ended(r *runtime) {
+	e.agent.loop.Remove(r.process.Descriptor)
+	if r.bootstrap != nil {
+		r.bootstrap.finish()
+	}
+	exit := r.process.Reap()
+	e.memoryMax = max(e.memoryMax, exit.MemoryMax)
+	process.KillDescendants()
+	r.output.flush(e.logFlags())
+	e.running = nil
+	r.close()
+	e.slot.Exited(loop.Now(), exit.String())
+	e.agent.shutdown.idle()
+}
+
+// Kill implements slot.Ports.
+func (e *environment) Kill() {
+	if e.running != nil {
+		e.running.process.Kill()
+	}
+}
+
+// Wake implements slot.Ports.
+func (e *environment) Wake(at int64) { e.wake.Set(at) }
+
+// FlushLog implements slot.Ports.
+func (e *environment) FlushLog(outside bool) {
+	if e.running == nil {
+		return
+	}
+	var flags uint8
+	if outside {
+		flags = link.LogOutside
+	}
+	e.running.output.flush(flags)
+}
+
+// Send implements slot.Ports.
+func (e *environment) Send(frame []byte) { e.agent.uplink.Send(frame) }
+
+// Initialized implements slot.Ports.
+func (e *environment) Initialized(init link.Initialization) {
+	body, err := json.Marshal(init)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	e.Send(link.Append(nil, link.Init, 0, e.slot.Number, body))
+}
+
+// MemoryMax implements slot.Ports. Looked up again only when the last look is old: reading /proc is dear.
+func (e *environment) MemoryMax() uint64 {
+	if now := loop.Now(); e.running != nil && (e.sampledAt == 0 || now-e.sampledAt > sampleNs) {
+		e.sampledAt = now
+		e.memoryMax = max(e.memoryMax, e.running.process.MemoryMax(e.sample))
+	}
+	return e.memoryMax
+}
+
+// watchMemory holds the memory limit where no cgroup does, while the runtime works.
+func (e *environment) watchMemory() {
+	state := e.slot.State()
+	if e.spec == nil || e.spec.MemoryLimitBytes <= 0 || e.running == nil || state == slot.Idle {
+		return
+	}
+	if used := process.Resident(process.Descendants()); used > e.spec.MemoryLimitBytes {
+		e.memoryMax = max(e.memoryMax, uint64(used))
+		e.slot.OverMemory(loop.Now())
+		return
+	}
+	e.watch.Set(loop.Now() + sampleNs)
+}
+
+func (e *environment) logFlags() uint8 {
+	if len(e.slot.Running()) == 0 {
+		return link.LogOutside
+	}
+	return 0
+}
+
+func (e *environment) eased() {
+	for _, r := range []*runtime{e.ready, e.running} {
+		if r != nil {
+			r.output.pause(false)
+		}
+	}
+}
+
+func (e *environment) signal(signal syscall.Signal) {
+	if e.running != nil {
+		e.running.process.Signal(signal)
+	}
+}
+
+func (e *environment) addProcesses(to map[int]bool) {
+	for _, r := range []*runtime{e.ready, e.running} {
+		if r != nil {
+			to[r.process.PID] = true
+		}
+	}
+}
+
+// servesFor says whether the pre-started bootstrap can become the function's runtime: the same command, and every variable that a
+// process reads only when it starts has the value that it was started with.
+func servesFor(settings Settings, spec *link.Specialization) bool {
+	if spec.Runtime.Protocol != "frames" || strings.Join(spec.Runtime.Command, "\x00") != strings.Join(settings.Prestart, "\x00") {
+		return false
+	}
+	had := map[string]string{}
+	for _, variable := range settings.Inherited {
+		name, value, _ := strings.Cut(variable, "=")
+		if readAtStart(name) {
+			had[name] = value
+		}
+	}
+	for name, value := range spec.Environment {
+		if readAtStart(name) {
+			if before, found := had[name]; !found || before != value {
+				return false
+			}
+			delete(had, name)
+		}
+	}
+	return len(had) == 0
+}
+
+func readAtStart(name string) bool {
+	switch name {
+	case wrapperVariable, "NODE_OPTIONS", "GLIBC_TUNABLES", "SSLKEYLOGFILE", "OPENSSL_CONF":
+		return true
+	}
+	for _, prefix := range []string{"PYTHON", "LD_", "MALLOC_", "GCONV_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *environment) apiAddress() string { return "127.0.0.1:9001" }

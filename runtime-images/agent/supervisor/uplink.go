@@ -1,0 +1,273 @@
+package supervisor
+
+import (
+	"encoding/binary"
+	"slices"
+	"syscall"
+
+	"lambent.dev/agent/link"
+	"lambent.dev/agent/loop"
+)
+
+const (
+	pauseMin       = 50e6
+	pauseMax       = 1000e6
+	congestedBytes = 256 << 10
+	keptBytes      = 256 << 10
+	logChunkBytes  = 32 << 10
+)
+
+type phase uint8
+
+const (
+	apart phase = iota
+	connecting
+	greeting
+	joined
+)
+
+// Uplink is the connection to the gateway, dialled again when it is lost. Frames wait in it, whole, until a gateway takes them.
+type Uplink struct {
+	loop    *loop.Loop
+	address address
+	fd      int
+	phase   phase
+	waiting uint32 // the events that fd is registered for
+	reader  link.Reader
+	hello   []byte
+
+	out   []byte // frames, from the first that is not wholly sent
+	sent  int    // bytes of out that are sent
+	first int    // where the frame begins that is being sent
+
+	redial     *loop.Timer
+	pause      int64
+	patience   int64
+	abandonAt  int64
+	greet      func() []byte
+	receive    func(link.Frame) error
+	abandoned  func()
+	eased      func()
+	wasCrowded bool
+}
+
+func newUplink(l *loop.Loop, to address, patience int64) *Uplink {
+	u := &Uplink{loop: l, address: to, fd: -1, patience: patience, pause: pauseMin}
+	u.redial = l.NewTimer(u.dial)
+	l.OnSettled(u.flush)
+	return u
+}
+
+// Open dials for the first time.
+func (u *Uplink) Open() {
+	u.abandonAt = loop.Now() + u.patience
+	u.dial()
+}
+
+// Send queues a whole frame; it leaves when all events at hand are handled.
+func (u *Uplink) Send(frame []byte) { u.out = append(u.out, frame...) }
+
+// Log queues what can be read from a descriptor at once as a LOG frame. It answers the number of bytes, 0 at the end of the
+// stream or if there is nothing.
+func (u *Uplink) Log(fd int, max int, flags uint8, slot uint16) int {
+	start := len(u.out)
+	room := min(max, logChunkBytes)
+	u.out = slices.Grow(u.out, link.HeaderBytes+room)
+	body := start + link.HeaderBytes
+	n, err := syscall.Read(fd, u.out[body:body+room])
+	if err != nil || n <= 0 {
+		return 0
+	}
+	link.AppendHeader(u.out[:start], n, link.Log, flags, slot)
+	u.out = u.out[:body+n]
+	return n
+}
+
+// Crowded says that so much waits to be sent that nothing should be added that can wait where it is.
+func (u *Uplink) Crowded() bool {
+	u.wasCrowded = len(u.out)-u.sent > congestedBytes
+	return u.wasCrowded
+}
+
+// Empty says that nothing waits to be sent.
+func (u *Uplink) Empty() bool { return len(u.out) == 0 }
+
+// Close gives the connection up for good, after a last try to send what waits.
+func (u *Uplink) Close() {
+	u.flush()
+	if u.fd >= 0 {
+		u.drop()
+	}
+	u.redial.Set(0)
+}
+
+func (u *Uplink) dial() {
+	u.address.resolve(u.loop, func(to syscall.Sockaddr, err error) {
+		if err == nil {
+			err = u.connect(to)
+		}
+		if err != nil {
+			u.lost()
+		}
+	})
+}
+
+func (u *Uplink) connect(to syscall.Sockaddr) error {
+	fd, err := u.address.socket()
+	if err != nil {
+		return err
+	}
+	err = syscall.Connect(fd, to)
+	if err != nil && err != syscall.EINPROGRESS {
+		syscall.Close(fd)
+		return err
+	}
+	u.fd = fd
+	u.reader.Reset()
+	u.waiting = loop.Writable
+	u.phase = connecting
+	return u.loop.Add(fd, u.waiting, u)
+}
+
+// Ready implements loop.Handler.
+func (u *Uplink) Ready(events uint32) {
+	if u.phase == connecting {
+		if code, err := syscall.GetsockoptInt(u.fd, syscall.SOL_SOCKET, syscall.SO_ERROR); err != nil || code != 0 {
+			u.lost()
+			return
+		}
+		u.phase = greeting
+		u.hello = u.greet()
+	}
+	if u.phase == greeting && len(u.hello) > 0 {
+		n, err := syscall.Write(u.fd, u.hello)
+		if err != nil && err != syscall.EAGAIN {
+			u.lost()
+			return
+		}
+		u.hello = u.hello[max(n, 0):]
+		u.wait(len(u.hello) > 0)
+	}
+	if events&(loop.Readable|loop.Ended) != 0 {
+		u.read()
+	}
+}
+
+func (u *Uplink) read() {
+	n, err := syscall.Read(u.fd, u.reader.Space())
+	if err == syscall.EAGAIN || err == syscall.EINTR {
+		return
+	}
+	if err != nil || n == 0 {
+		u.lost()
+		return
+	}
+	u.reader.Filled(n)
+	connection := u.fd
+	for u.fd == connection {
+		frame, ok, err := u.reader.Next()
+		if err == nil && !ok {
+			return
+		}
+		if err == nil {
+			err = u.take(frame)
+		}
+		if err != nil {
+			complain("the gateway broke the link's protocol: " + err.Error())
+			u.lost()
+			return
+		}
+	}
+}
+
+func (u *Uplink) take(frame link.Frame) error {
+	switch frame.Type {
+	case link.Welcome:
+		u.phase, u.pause, u.abandonAt = joined, pauseMin, 0
+	case link.Ping:
+		u.out = link.Append(u.out, link.Pong, 0, frame.Slot, nil)
+	case link.Pong:
+	default:
+		return u.receive(frame)
+	}
+	return nil
+}
+
+// lost dials again after a pause that grows, until patience is over.
+func (u *Uplink) lost() {
+	now := loop.Now()
+	if u.fd >= 0 {
+		u.drop()
+	}
+	if u.abandonAt == 0 {
+		u.abandonAt = now + u.patience
+	}
+	if now >= u.abandonAt {
+		u.abandoned()
+		return
+	}
+	u.redial.Set(min(now+u.pause, u.abandonAt))
+	u.pause = min(2*u.pause, pauseMax)
+}
+
+func (u *Uplink) drop() {
+	u.loop.Remove(u.fd)
+	syscall.Close(u.fd)
+	u.fd, u.phase = -1, apart
+	u.sent = u.first
+}
+
+func (u *Uplink) flush() {
+	if u.phase != joined || len(u.out) == u.sent {
+		return
+	}
+	n, err := syscall.Write(u.fd, u.out[u.sent:])
+	switch {
+	case err == syscall.EAGAIN || err == syscall.EINTR:
+		n = 0
+	case err != nil:
+		u.lost()
+		return
+	}
+	u.sent += n
+	if u.sent == len(u.out) {
+		u.out = u.out[:0]
+		if cap(u.out) > keptBytes {
+			u.out = nil
+		}
+		u.sent, u.first = 0, 0
+	} else {
+		u.forget()
+	}
+	u.wait(u.sent < len(u.out))
+	if u.wasCrowded && !u.Crowded() {
+		u.eased()
+	}
+}
+
+// forget drops the frames that are wholly sent. What is sent in part is kept: a lost connection needs it from its start.
+func (u *Uplink) forget() {
+	for {
+		size := link.HeaderBytes + int(binary.BigEndian.Uint32(u.out[u.first:]))
+		if u.first+size > u.sent {
+			break
+		}
+		u.first += size
+	}
+	if u.first >= keptBytes {
+		u.out = u.out[:copy(u.out, u.out[u.first:])]
+		u.sent -= u.first
+		u.first = 0
+	}
+}
+
+func (u *Uplink) wait(forSpace bool) {
+	events := loop.Readable
+	if forSpace {
+		events |= loop.Writable
+	}
+	if events != u.waiting {
+		u.waiting = events
+		u.loop.Change(u.fd, events)
+	}
+}
