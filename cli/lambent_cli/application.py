@@ -8,17 +8,16 @@ they are. Applying the same manifest again changes nothing.
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 
+from lambent_cli import documents
 from lambent_cli.connection import Platform
-from lambent_cli.deployment import Steps
 from lambent_cli.documents import Document
-from lambent_cli.failures import Failure
-from lambent_cli.package import requirements
-from lambent_cli.package.archive import Package, pack, read_zip
+from lambent_cli.package.archive import Package
+from lambent_cli.package.build import build
+from lambent_cli.steps import Steps
 from lambent_core import manifest
 from lambent_core.function import Code, Function
 
@@ -28,7 +27,7 @@ RESULT_HEADER = "x-lambent-result"
 def apply(platform: Platform, document: Document, function: Function, steps: Steps) -> str:
     """created, configured or unchanged."""
     if function.spec.code.path is not None:
-        package = _pack(document, function, steps)
+        package = _build(document, function, steps)
         _upload(platform, package, function.name, steps)
         code = Code(sha256=package.sha256)
         function = msgspec.structs.replace(function, spec=msgspec.structs.replace(function.spec, code=code))
@@ -37,22 +36,14 @@ def apply(platform: Platform, document: Document, function: Function, steps: Ste
     return answer.headers.get(RESULT_HEADER, "configured")
 
 
-def _pack(document: Document, function: Function, steps: Steps) -> Package:
-    place = document.folder / Path(function.spec.code.path or "").expanduser()
-    if place.is_file():
-        return read_zip(place)
-    if not place.is_dir():
-        raise Failure(
-            f"{document.source}: spec.code.path: {place} is neither a folder nor a ZIP.",
-            fix="The path is relative to the manifest's own folder.",
-        )
-    further = None
-    if requirements.has_requirements(place):
-        steps.begin(f"Installing requirements.txt of {function.name}")
-        architecture = function.spec.architectures[0] if function.spec.architectures else "x86_64"
-        further = requirements.install(place, runtime=function.spec.runtime or "", architecture=architecture)
-    steps.begin(f"Packing {place}")
-    return pack(place, further=further)
+def _build(document: Document, function: Function, steps: Steps) -> Package:
+    spec = function.spec
+    return build(
+        documents.code_place(document.folder, spec.code.path or ".", document.source),
+        runtime=spec.runtime or "",
+        architecture=spec.architectures[0] if spec.architectures else "x86_64",
+        steps=steps,
+    )
 
 
 def _upload(platform: Platform, package: Package, name: str, steps: Steps) -> None:

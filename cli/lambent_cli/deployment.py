@@ -15,6 +15,7 @@ from typing import Any
 from lambent_cli.failures import REFUSED, Failure
 from lambent_cli.package.archive import Package
 from lambent_cli.settings import Settings, api_value
+from lambent_cli.steps import Steps
 from lambent_core.function import EventInvokeConfig, FunctionSpec
 
 WAIT_SECONDS = 300.0
@@ -33,18 +34,6 @@ class Deployment:
     changed: list[str]
     code_sha256: str
     url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """What the caller shows while it goes on."""
-
-    begin: Callable[[str], None]
-    """A step, in words."""
-    uploading: Callable[[int], None]
-    """An upload of so many bytes begins."""
-    sent: Callable[[int], None]
-    """So many more bytes are sent."""
 
 
 def deploy(client: Any, settings: Settings, package: Package, steps: Steps) -> Deployment:

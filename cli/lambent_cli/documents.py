@@ -63,6 +63,17 @@ def settings(folder: Path) -> Function | None:
         raise Failure(f"the manifest can't be used.\n{error}", fix="Reference: docs/manifest.md.") from error
 
 
+def code_place(folder: Path, path: str, source: str) -> Path:
+    """The folder or ZIP that spec.code.path names; `folder` is the manifest's own."""
+    place = folder / Path(path).expanduser()
+    if not place.exists():
+        raise Failure(
+            f"{source}: spec.code.path: {place} does not exist.",
+            fix="The path is relative to the manifest's own folder.",
+        )
+    return place
+
+
 def write(content: Any) -> str:
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     return text

@@ -17,6 +17,9 @@ import msgspec
 
 from lambent_cli import documents
 from lambent_cli.failures import Failure
+from lambent_cli.package.archive import Package
+from lambent_cli.package.build import build
+from lambent_cli.steps import Steps
 from lambent_core.function import Function, FunctionSpec
 
 ROLE = "arn:aws:iam::000000000000:role/lambent"
@@ -74,6 +77,8 @@ class Overrides:
 @dataclass(frozen=True, slots=True)
 class Settings:
     name: str
+    code: Path
+    """The folder or ZIP that is the code."""
     runtime: str
     architecture: str
     create: dict[str, Any]
@@ -83,16 +88,19 @@ class Settings:
     spec: FunctionSpec | None
     """What the manifest says; None without one: then URL, concurrency and tags stay as they are."""
 
+    def build(self, steps: Steps, *, fresh: bool = False) -> Package:
+        return build(self.code, runtime=self.runtime, architecture=self.architecture, steps=steps, fresh=fresh)
+
 
 def read(folder: Path, overrides: Overrides) -> Settings:
     """The settings for the function in a folder."""
     found = documents.settings(folder)
     if found is not None:
-        return _with_manifest(found, overrides)
+        return _with_manifest(folder, found, overrides)
     return _without_manifest(folder, overrides)
 
 
-def _with_manifest(function: Function, overrides: Overrides) -> Settings:
+def _with_manifest(folder: Path, function: Function, overrides: Overrides) -> Settings:
     spec = function.spec
     changes: dict[str, Any] = {
         "runtime": overrides.runtime,
@@ -109,7 +117,15 @@ def _with_manifest(function: Function, overrides: Overrides) -> Settings:
     given = {name: value for name, value in parameters.items() if value is not None}
     create = given | {"Architectures": spec.architectures, "PackageType": spec.package_type, "Tags": spec.tags}
     update = _NOTHING | given
-    return Settings(overrides.name or function.name, spec.runtime or "", spec.architectures[0], create, update, spec)
+    return Settings(
+        overrides.name or function.name,
+        _code(folder, function),
+        spec.runtime or "",
+        spec.architectures[0] if spec.architectures else "x86_64",
+        create,
+        update,
+        spec,
+    )
 
 
 def _without_manifest(folder: Path, overrides: Overrides) -> Settings:
@@ -123,7 +139,17 @@ def _without_manifest(folder: Path, overrides: Overrides) -> Settings:
     update = {name: value for name, value in given.items() if value is not None}
     runtime = overrides.runtime or f"python{sys.version_info.major}.{sys.version_info.minor}"
     create = {"Role": ROLE, "Runtime": runtime, "Handler": overrides.handler or _find_handler(folder)} | update
-    return Settings(overrides.name or _name(folder), runtime, "x86_64", create, update, None)
+    return Settings(overrides.name or _name(folder), folder, runtime, "x86_64", create, update, None)
+
+
+def _code(folder: Path, function: Function) -> Path:
+    code = function.spec.code
+    if code.inline is not None or code.sha256 is not None:
+        raise Failure(
+            f"{folder / documents.MANIFEST} gives the code itself (spec.code): there is no folder to deploy.",
+            fix=f"Use the manifest alone: lambent apply -f {folder / documents.MANIFEST}",
+        )
+    return documents.code_place(folder, code.path or ".", str(folder / documents.MANIFEST))
 
 
 def _find_handler(folder: Path) -> str:

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import inspect
 
 from lambent_core import function_rules, limits
-from lambent_core.function import API_VERSION, Function, FunctionStatus
+from lambent_core.function import API_VERSION, Function, FunctionSpec, FunctionStatus
 
 _SHAPE = inspect.type_info(Function)
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -81,7 +81,8 @@ def export(function: Function) -> dict[str, object]:
     """The manifest that `parse` reads back: without status, defaults, and what the platform writes into metadata."""
     document = msgspec.to_builtins(msgspec.structs.replace(function, status=FunctionStatus()))
     metadata = {key: value for key, value in document["metadata"].items() if key not in _PLATFORM_METADATA}
-    spec = document["spec"]
+    defaults = msgspec.to_builtins(FunctionSpec())
+    spec = {name: value for name, value in document["spec"].items() if defaults.get(name) != value}
     if "sha256" in spec.get("code", {}):
         spec["code"] = {"sha256": spec["code"]["sha256"]}
     return {"apiVersion": API_VERSION, "kind": "Function", "metadata": metadata, "spec": spec}

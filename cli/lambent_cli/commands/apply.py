@@ -11,7 +11,7 @@ from lambent_cli.application import apply
 from lambent_cli.connection import Platform
 from lambent_cli.options import Options
 from lambent_cli.output import write_json, write_line
-from lambent_cli.progress import showing
+from lambent_cli.steps import showing
 
 
 def run(

@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 
 from lambent_cli.connection import lambda_client
-from lambent_cli.deployment import Deployment, Steps, deploy
+from lambent_cli.deployment import Deployment, deploy
 from lambent_cli.failures import Failure
 from lambent_cli.options import Options
 from lambent_cli.output import write_json, write_line
-from lambent_cli.package import requirements
-from lambent_cli.package.archive import Package, pack
-from lambent_cli.progress import showing
-from lambent_cli.settings import Overrides, Settings, read
+from lambent_cli.package.archive import Package
+from lambent_cli.settings import Overrides, read
+from lambent_cli.steps import showing
 
 
 def run(
@@ -43,21 +42,9 @@ def run(
     options: Options = ctx.obj
     settings = read(source_folder(folder), Overrides(name, runtime, handler, memory, timeout, variables(env or [])))
     with showing() as steps:
-        package = build(folder, settings, steps, fresh=fresh)
+        package = settings.build(steps, fresh=fresh)
         done = deploy(lambda_client(options), settings, package, steps)
     show(options, done, package)
-
-
-def build(folder: Path, settings: Settings, steps: Steps, *, fresh: bool = False) -> Package:
-    """The folder as a package, with what it requires."""
-    further = None
-    if requirements.has_requirements(folder):
-        steps.begin("Installing requirements.txt")
-        further = requirements.install(
-            folder, runtime=settings.runtime, architecture=settings.architecture, fresh=fresh
-        )
-    steps.begin(f"Packing {folder}")
-    return pack(folder, further=further)
 
 
 def show(options: Options, done: Deployment, package: Package) -> None:

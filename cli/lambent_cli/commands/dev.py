@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from watchfiles import watch
 
-from lambent_cli.commands.deploy import build, source_folder
+from lambent_cli.commands.deploy import source_folder
 from lambent_cli.connection import Platform, lambda_client
 from lambent_cli.deployment import deploy
 from lambent_cli.documents import MANIFEST
@@ -19,8 +19,8 @@ from lambent_cli.log_stream import records
 from lambent_cli.options import Options
 from lambent_cli.output import say, write_line
 from lambent_cli.package.ignore import IGNORE_FILE, Ignore
-from lambent_cli.progress import showing
 from lambent_cli.settings import Overrides, read
+from lambent_cli.steps import showing
 
 _DEBOUNCE_MS = 300
 """An editor's save is several writes within some milliseconds; a person's two saves are further apart."""
@@ -68,7 +68,7 @@ class _Session:
         try:
             settings = read(self._folder, Overrides())
             with showing() as steps:
-                done = deploy(self._client, settings, build(self._folder, settings, steps), steps)
+                done = deploy(self._client, settings, settings.build(steps), steps)
             say(f"{time.strftime('%H:%M:%S')} {done.name} {done.result}" + (f": {done.url}" if done.url else ""))
             self._name = done.name
             self._deployed.set()

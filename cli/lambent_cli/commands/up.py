@@ -12,14 +12,13 @@ import typer
 
 from lambent_cli import blueprint, places
 from lambent_cli.banner import banner
-from lambent_cli.commands.deploy import build
 from lambent_cli.connection import lambda_client
 from lambent_cli.deployment import deploy
 from lambent_cli.failures import FOUND, Failure, as_failure
 from lambent_cli.options import Options
 from lambent_cli.output import say, write_line
-from lambent_cli.progress import showing
 from lambent_cli.settings import Overrides, read
+from lambent_cli.steps import showing
 from lambent_gateway import compose
 from lambent_gateway.settings import ServerSettings, Settings
 
@@ -98,4 +97,4 @@ def deploy_example(options: Options) -> None:
             folder = Path(made) / EXAMPLE
             blueprint.write("plain", folder, name=EXAMPLE, runtime=blueprint.own_runtime())
             settings = read(folder, Overrides())
-            deploy(client, settings, build(folder, settings, steps), steps)
+            deploy(client, settings, settings.build(steps), steps)

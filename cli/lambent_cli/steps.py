@@ -1,18 +1,30 @@
-"""Steps of a deployment on a terminal: a spinner, a bar while bytes are sent. Silent where stderr is no terminal."""
+"""What a command tells while it works: the step it is at, and how much of an upload is sent."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from lambent_cli.deployment import Steps
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """By default nothing is told."""
+
+    begin: Callable[[str], None] = lambda _: None
+    """A step, in words."""
+    uploading: Callable[[int], None] = lambda _: None
+    """An upload of so many bytes begins."""
+    sent: Callable[[int], None] = lambda _: None
+    """So many more bytes are sent."""
 
 
 @contextmanager
 def showing() -> Iterator[Steps]:
+    """A spinner and, while bytes are sent, a bar. Silent where stderr is no terminal."""
     if not sys.stderr.isatty():
-        yield Steps(begin=lambda _: None, uploading=lambda _: None, sent=lambda _: None)
+        yield Steps()
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
