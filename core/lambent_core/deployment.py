@@ -10,23 +10,39 @@ AWS documentation: "Lambda function states".
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from lambent_core import names, timestamps
 from lambent_core.errors import PreconditionFailed, ResourceConflict
-from lambent_core.function import Function, FunctionSpec, FunctionStatus, Metadata
+from lambent_core.function import EventInvokeConfig, Function, FunctionSpec, FunctionStatus, FunctionUrl, Metadata
 
+_BESIDE_THE_CODE = (
+    "tags", "reserved_concurrent_executions", "url", "event_invoke_config", "recursive_loop", "update_runtime_on",
+)  # fmt: skip
+"""What has operations of its own, and can change without new execution environments."""
 _BEING_CREATED = "The function is being created."
 
 
-def created(name: str, spec: FunctionSpec, *, uid: str, revision_id: str, now: float) -> Function:
-    """The document of a new function, Pending."""
-    resource = names.resource_name(name)
-    return Function(
-        metadata=Metadata(name=resource, uid=uid, creation_timestamp=timestamps.url_time(now)),
-        spec=msgspec.structs.replace(spec, function_name=None if resource == name else name),
+def created(
+    name: str, spec: FunctionSpec, *, uid: str, revision_id: str, now: float, metadata: Metadata | None = None
+) -> Function:
+    """The document of a new function, Pending. `metadata` is what a manifest brings; else it follows from the name."""
+    metadata = metadata or Metadata(name=names.resource_name(name))
+    function = Function(
+        metadata=msgspec.structs.replace(
+            metadata, uid=uid, creation_timestamp=timestamps.url_time(now), resource_version=""
+        ),
+        spec=msgspec.structs.replace(spec, function_name=None if metadata.name == name else name),
         status=FunctionStatus(revision_id=revision_id, last_modified=timestamps.last_modified(now), code_revision=1),
     )
+    # A manifest may bring settings that have operations of their own.
+    return amended(msgspec.structs.replace(function, spec=_without_own(function.spec)), function.spec, now=now)
+
+
+def _without_own(spec: FunctionSpec) -> FunctionSpec:
+    return msgspec.structs.replace(spec, url=None, event_invoke_config=EventInvokeConfig())
 
 
 def changed(function: Function, spec: FunctionSpec, *, arn: str, revision_id: str, now: float) -> Function:
@@ -53,6 +69,38 @@ def changed(function: Function, spec: FunctionSpec, *, arn: str, revision_id: st
             code_revision=status.code_revision + 1,
         ),
     )
+
+
+def applied(function: Function, spec: FunctionSpec, *, arn: str, revision_id: str, now: float) -> Function:
+    """The document with all of another spec, as a manifest brings it; unchanged if there is nothing to change."""
+    spec = msgspec.structs.replace(spec, function_name=function.spec.function_name)
+    if spec == function.spec:
+        return function
+    beside = {field: getattr(spec, field) for field in _BESIDE_THE_CODE}
+    if msgspec.structs.replace(function.spec, **beside) != spec:
+        function = changed(function, spec, arn=arn, revision_id=revision_id, now=now)
+    return amended(function, spec, now=now)
+
+
+def amended(function: Function, spec: FunctionSpec, *, now: float) -> Function:
+    """The document with settings that running environments need not know, and what the platform notes beside them."""
+    status, before = function.status, function.spec
+    if spec.url != before.url:
+        status = _url_status(function, spec.url, now)
+    if spec.event_invoke_config != before.event_invoke_config:
+        status = msgspec.structs.replace(status, event_invoke_config_modified=now)
+    return msgspec.structs.replace(function, spec=spec, status=status)
+
+
+def _url_status(function: Function, url: FunctionUrl | None, now: float) -> FunctionStatus:
+    status, at = function.status, timestamps.url_time(now)
+    if url is None:
+        return msgspec.structs.replace(status, url_id=None, url_created=None, url_last_modified=None)
+    if status.url_id is not None:
+        return msgspec.structs.replace(status, url_last_modified=at)
+    # Made of the function's uid, so that a URL that is taken away and made again is the same.
+    url_id = hashlib.sha256(f"url {function.metadata.uid}".encode()).hexdigest()[:32]
+    return msgspec.structs.replace(status, url_id=url_id, url_created=at, url_last_modified=at)
 
 
 def check_revision(function: Function, revision_id: str | None) -> None:

@@ -1,5 +1,5 @@
 """
-Is this ZIP a deployment package? Its digest and sizes, or Lambda's error.
+Is this ZIP a deployment package? Its digest and sizes, or Lambda's error. And packages made of a manifest's inline code.
 
 Sizes come from the ZIP's directory and are proved by unpacking each entry in memory, a piece at a time, because a
 directory can lie. The agent holds the same limits again when it unpacks to disk.
@@ -21,6 +21,7 @@ from lambent_core import limits
 from lambent_core.errors import InvalidParameterValue, RequestEntityTooLarge
 
 _PIECE_BYTES = 1 << 20
+_ENDINGS = {"python": ".py", "nodejs": ".mjs", "ruby": ".rb"}
 _UNREADABLE = "Could not unzip uploaded file. Please check your file, then try to upload again."
 
 
@@ -80,3 +81,22 @@ def _stays_inside(name: str) -> bool:
 
 def _too_large() -> InvalidParameterValue:
     return InvalidParameterValue(f"Unzipped size must be smaller than {limits.UNZIPPED_BYTES_MAX} bytes")
+
+
+def pack(files: dict[str, str]) -> bytes:
+    """A package of text files; the same files give the same bytes, and so the same digest."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, files[name])
+    return packed.getvalue()
+
+
+def inline_files(source: str, *, handler: str, runtime: str) -> dict[str, str]:
+    """The file that a manifest's inline text is: the handler's module, with the ending of the runtime's language."""
+    module = handler.rpartition(".")[0] or handler
+    ending = next((end for language, end in _ENDINGS.items() if runtime.startswith(language)), "")
+    return {(module.replace(".", "/") if ending == ".py" else module) + ending: source}

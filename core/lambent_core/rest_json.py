@@ -172,11 +172,11 @@ def _read(model: ServiceModel, shape: Shape, value: Any) -> Any:
         case "double" | "float" | "timestamp" if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
         case "blob" if isinstance(value, str):
-            return _from_base64(value)
+            return from_base64(value)
     raise _misfit(value, shape)
 
 
-def _from_base64(text: str) -> bytes:
+def from_base64(text: str) -> bytes:
     try:
         data = text.encode("ascii")
         slices = range(0, len(data), _BASE64_SLICE)

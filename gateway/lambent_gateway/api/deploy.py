@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from lambent_core import deployment, function_rules
+from lambent_core import deployment, function_rules, limits
 from lambent_core.caller import Caller
 from lambent_core.documents import DocumentConflict
 from lambent_core.errors import InvalidParameterValue, ResourceConflict, ResourceNotFound
-from lambent_core.function import Code, Function, FunctionSpec
+from lambent_core.function import Code, Function, FunctionSpec, Metadata
 from lambent_core.names import NAME_LENGTH_MAX
 from lambent_core.package import Package, inspect_package
 from lambent_core.validation import failed
@@ -31,7 +31,7 @@ def code_of(package: Package) -> Code:
     return Code(sha256=package.sha256, size=package.size)
 
 
-async def create_function(parts: Parts, name: str, spec: FunctionSpec) -> Function:
+async def create_function(parts: Parts, name: str, spec: FunctionSpec, *, metadata: Metadata | None = None) -> Function:
     """The function as it was accepted, Pending; by the time of the return it is usually settled."""
     if len(name) > NAME_LENGTH_MAX:
         constraint = f"Member must have length less than or equal to {NAME_LENGTH_MAX}"
@@ -40,7 +40,9 @@ async def create_function(parts: Parts, name: str, spec: FunctionSpec) -> Functi
     exists = ResourceConflict(f"Function already exist: {name}")
     if parts.functions.get(name):
         raise exists
-    function = deployment.created(name, spec, uid=parts.ids(), revision_id=parts.ids(), now=parts.clock.time())
+    function = deployment.created(
+        name, spec, uid=parts.ids(), revision_id=parts.ids(), now=parts.clock.time(), metadata=metadata
+    )
     try:
         stored = await parts.functions.add(function)
     except DocumentConflict:
@@ -73,3 +75,15 @@ async def update_function(
 
 def with_code(package: Package) -> Callable[[FunctionSpec], FunctionSpec]:
     return lambda spec: msgspec.structs.replace(spec, code=code_of(package))
+
+
+def check_reservation(parts: Parts, name: str, wanted: int) -> None:
+    """Raises InvalidParameterValue when too little would be left for functions without a reservation."""
+    others = sum(
+        function.spec.reserved_concurrent_executions or 0 for function in parts.functions.all() if function.name != name
+    )
+    if parts.account_concurrency - others - wanted < limits.UNRESERVED_CONCURRENCY_MIN:
+        raise InvalidParameterValue(
+            "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+            f"below its minimum value of [{limits.UNRESERVED_CONCURRENCY_MIN}]."
+        )

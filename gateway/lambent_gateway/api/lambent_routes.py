@@ -4,44 +4,111 @@ Lambent's own routes: functions as manifests, and packages by digest. Errors hav
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import hashlib
+from typing import Annotated, Any
 
+import msgspec
+import orjson
 from fastapi import APIRouter, Path, Request, Response
 
+from lambent_core.caller import Caller
 from lambent_core.documents import PackageNotFound
-from lambent_core.errors import LambdaError, ResourceNotFound
+from lambent_core.errors import InvalidParameterValue, InvalidRequestContent, ResourceNotFound
+from lambent_core.function import API_VERSION, Function
+from lambent_core.schema import manifest_schema
 from lambent_gateway.api import deploy
+from lambent_gateway.api.apply import apply_manifest
 from lambent_gateway.api.calls import Parts
-from lambent_gateway.api.lambda_api import error_response, read_body
+from lambent_gateway.api.lambda_api import read_body
 
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the ZIP, in hex")]
+Name = Annotated[str, Path(description="Lambda's name of the function")]
 
 
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/lambent/v1")
+    _add_packages(router, parts)
+    _add_functions(router, parts)
 
+    @router.get("/schemas/function", response_class=Response, tags=["functions"])
+    async def get_schema() -> Response:
+        """JSON schema of the Function manifest."""
+        return _json(manifest_schema())
+
+    return router
+
+
+def _add_packages(router: APIRouter, parts: Parts) -> None:
     @router.get("/packages/{sha256}", response_class=Response, tags=["packages"])
     async def get_package(sha256: Digest) -> Response:
         """The package's ZIP."""
         try:
             return Response(await parts.packages.read(sha256), media_type="application/zip")
         except PackageNotFound:
-            return _error(ResourceNotFound(f"Package not found: {sha256}"))
-        except LambdaError as error:
-            return _error(error)
+            raise ResourceNotFound(f"Package not found: {sha256}") from None
 
     @router.put("/packages/{sha256}", status_code=201, response_class=Response, tags=["packages"])
     async def put_package(sha256: Digest, request: Request) -> Response:
         """Keeps a ZIP under its digest, for a manifest to name."""
-        try:
-            await deploy.store_package(parts, await read_body(request.receive, "PutPackage"))
-        except LambdaError as error:
-            return _error(error)
+        data = await read_body(request.receive, "PutPackage")
+        found = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
+        if found != sha256:
+            raise InvalidParameterValue(f"The package's SHA-256 is {found}, not {sha256}: it was damaged on its way.")
+        await deploy.store_package(parts, data)
         return Response(status_code=201)
 
-    return router
+
+def _add_functions(router: APIRouter, parts: Parts) -> None:
+    @router.get("/functions", response_class=Response, tags=["functions"])
+    async def list_functions() -> Response:
+        """All functions as manifests, with their status."""
+        items = [msgspec.to_builtins(function) for function in parts.functions.all()]
+        return _json({"apiVersion": API_VERSION, "kind": "FunctionList", "items": items})
+
+    @router.get("/functions/{name}", response_class=Response, tags=["functions"])
+    async def get_function(name: Name) -> Response:
+        """The function as a manifest, with its status."""
+        return _json(_shown(_existing(parts, name)))
+
+    @router.put("/functions/{name}", response_class=Response, tags=["functions"])
+    async def put_function(name: Name, request: Request) -> Response:
+        """
+        Brings the function to what the manifest says; the header x-lambent-result says created, configured or unchanged.
+
+        The code is spec.code.inline, spec.code.sha256 of a package sent before, or spec.code.zip: its bytes in base64.
+        """
+        body = await read_body(request.receive, "PutFunction")
+        try:
+            document = await asyncio.to_thread(orjson.loads, body)
+        except orjson.JSONDecodeError as error:
+            raise InvalidRequestContent(f"Could not parse request body into json: {error}") from None
+        caller = Caller(parts.account, parts.region)
+        function, result = await apply_manifest(parts, name, document, caller=caller)
+        latest = parts.functions.get(function.name) or function
+        return _json(_shown(latest), 201 if result == "created" else 200, {"x-lambent-result": result})
+
+    @router.delete("/functions/{name}", status_code=204, response_class=Response, tags=["functions"])
+    async def delete_function(name: Name) -> Response:
+        """Deletes the function."""
+        await parts.functions.remove(name, lambda: _not_found(parts, name))
+        return Response(status_code=204)
 
 
-def _error(error: LambdaError) -> Response:
-    status, headers, body = error_response(error)
-    return Response(body, status, headers)
+def _existing(parts: Parts, name: str) -> Function:
+    function = parts.functions.get(name)
+    if function is None:
+        raise _not_found(parts, name)
+    return function
+
+
+def _not_found(parts: Parts, name: str) -> ResourceNotFound:
+    return ResourceNotFound(f"Function not found: {Caller(parts.account, parts.region).function_arn(name)}")
+
+
+def _shown(function: Function) -> Any:
+    return msgspec.to_builtins(function)
+
+
+def _json(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(document), status, headers, media_type="application/json")

@@ -1,0 +1,102 @@
+"""
+The manifest's door: brings one function to what its manifest says, made or altered by the same code as the Lambda API's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import msgspec
+
+from lambent_core import deployment, manifest
+from lambent_core.caller import Caller
+from lambent_core.errors import InvalidParameterValue, ResourceNotFound
+from lambent_core.function import Code, Function, FunctionSpec
+from lambent_core.package import inline_files, pack
+from lambent_core.rest_json import from_base64
+from lambent_gateway.api import deploy
+from lambent_gateway.api.calls import Parts
+
+Result = Literal["created", "configured", "unchanged"]
+
+
+async def apply_manifest(parts: Parts, name: str, document: Any, *, caller: Caller) -> tuple[Function, Result]:
+    """Raises InvalidParameterValue that names each member that is wrong."""
+    packed = _take_zip(document)
+    try:
+        wanted = manifest.parse(document, source="manifest", code_required=packed is None)
+    except manifest.ManifestError as error:
+        raise InvalidParameterValue("; ".join(map(str, error.problems))) from None
+    if name not in (wanted.name, wanted.metadata.name):
+        raise InvalidParameterValue(f"metadata.name: the manifest is of {wanted.name}, the address of {name}")
+    _check_reservation(parts, wanted)
+    code = await _code(parts, wanted, packed)
+    spec = msgspec.structs.replace(wanted.spec, code=code)
+    before = parts.functions.get(wanted.name)
+    if before is None:
+        return await deploy.create_function(parts, wanted.name, spec, metadata=wanted.metadata), "created"
+    after = await _update(parts, wanted, spec, caller)
+    return after, "unchanged" if after == before else "configured"
+
+
+async def _update(parts: Parts, wanted: Function, spec: FunctionSpec, caller: Caller) -> Function:
+    arn = caller.function_arn(wanted.name)
+
+    def decide(function: Function) -> Function:
+        now = parts.clock.time()
+        applied = deployment.applied(function, spec, arn=arn, revision_id=parts.ids(), now=now)
+        metadata = msgspec.structs.replace(
+            applied.metadata, labels=wanted.metadata.labels, annotations=wanted.metadata.annotations
+        )
+        return msgspec.structs.replace(applied, metadata=metadata)
+
+    after = await parts.functions.change(
+        wanted.name, decide, lambda: ResourceNotFound(f"Function not found: {wanted.name}")
+    )
+    await parts.settled(after)
+    return after
+
+
+def _check_reservation(parts: Parts, wanted: Function) -> None:
+    if wanted.spec.reserved_concurrent_executions is not None:
+        try:
+            deploy.check_reservation(parts, wanted.name, wanted.spec.reserved_concurrent_executions)
+        except InvalidParameterValue as error:
+            raise InvalidParameterValue(f"spec.reservedConcurrentExecutions: {error.message}") from None
+
+
+async def _code(parts: Parts, wanted: Function, packed: bytes | None) -> Code:
+    code, spec = wanted.spec.code, wanted.spec
+    if code.path is not None:
+        raise InvalidParameterValue(
+            "spec.code.path: only the lambent command reads folders; send the package and name it as spec.code.sha256"
+        )
+    if code.sha256 is not None:
+        size = parts.packages.size(code.sha256)
+        if size is None:
+            raise InvalidParameterValue(
+                f"spec.code.sha256: there is no package {code.sha256}; PUT it to /lambent/v1/packages/{code.sha256} first"
+            )
+        return Code(sha256=code.sha256, size=size)
+    if packed is None:
+        assert code.inline is not None
+        files = (
+            code.inline
+            if isinstance(code.inline, dict)
+            else inline_files(code.inline, handler=spec.handler or "", runtime=spec.runtime or "")
+        )
+        packed = await asyncio.to_thread(pack, files)
+    try:
+        return deploy.code_of(await deploy.store_package(parts, packed))
+    except InvalidParameterValue as error:
+        raise InvalidParameterValue(f"spec.code: {error.message}") from None
+
+
+def _take_zip(document: Any) -> bytes | None:
+    """The member `spec.code.zip`, which only travels: bytes of the package in base64."""
+    match document:
+        case {"spec": {"code": {"zip": str(text)} as code}}:
+            del code["zip"]
+            return from_base64(text)
+    return None

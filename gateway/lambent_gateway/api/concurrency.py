@@ -1,0 +1,70 @@
+"""
+Reserved concurrency and the account's limits. Behaviour: AWS API reference "PutFunctionConcurrency", "GetAccountSettings".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lambent_core import limits
+from lambent_core.errors import InvalidParameterValue
+from lambent_core.function import Function
+from lambent_core.names import Target
+from lambent_gateway.api import deploy
+from lambent_gateway.api.calls import Call
+
+_FUNCTIONS_ONLY = (
+    "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
+    "Please specify either a function name or an unqualified function ARN."
+)
+
+
+async def put_function_concurrency(call: Call) -> Mapping[str, Any]:
+    wanted: int = call.members["ReservedConcurrentExecutions"]
+    target = _unqualified(call)
+    # AWS names $LATEST here, and here alone.
+    call.existing(Target(target.name, "$LATEST"))
+    deploy.check_reservation(call.parts, target.name, wanted)
+    await call.change(target, lambda function: _reserving(function, wanted))
+    return {"ReservedConcurrentExecutions": wanted}
+
+
+async def get_function_concurrency(call: Call) -> Mapping[str, Any]:
+    return {"ReservedConcurrentExecutions": call.existing(call.target).spec.reserved_concurrent_executions}
+
+
+async def delete_function_concurrency(call: Call) -> Mapping[str, Any]:
+    await call.change(_unqualified(call), lambda function: _reserving(function, None))
+    return {}
+
+
+async def get_account_settings(call: Call) -> Mapping[str, Any]:
+    functions = call.parts.functions.all()
+    sizes = {function.spec.code.sha256: function.spec.code.size or 0 for function in functions}
+    reserved = sum(function.spec.reserved_concurrent_executions or 0 for function in functions)
+    return {
+        "AccountLimit": {
+            "TotalCodeSize": limits.CODE_STORAGE_BYTES_MAX,
+            "CodeSizeUnzipped": limits.UNZIPPED_BYTES_MAX,
+            "CodeSizeZipped": limits.ZIP_BYTES_MAX,
+            "ConcurrentExecutions": call.parts.account_concurrency,
+            "UnreservedConcurrentExecutions": call.parts.account_concurrency - reserved,
+        },
+        "AccountUsage": {"TotalCodeSize": sum(sizes.values()), "FunctionCount": len(functions)},
+    }
+
+
+def _unqualified(call: Call) -> Target:
+    target = call.target
+    if target.qualifier is not None:
+        raise InvalidParameterValue(_FUNCTIONS_ONLY)
+    return target
+
+
+def _reserving(function: Function, wanted: int | None) -> Function:
+    return msgspec.structs.replace(
+        function, spec=msgspec.structs.replace(function.spec, reserved_concurrent_executions=wanted)
+    )
