@@ -9,21 +9,32 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lambent_core.caller import Caller
-from lambent_core.errors import InvalidParameterValue, ResourceNotFound
+from lambent_core.errors import InvalidParameterValue, ResourceNotFound, ValidationFailed
 from lambent_core.invocation import LATEST
+from lambent_core.validation import failed, told
 
 NAME_LENGTH_MAX = 64
+NAMESPACED_PATTERN = (
+    r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?"
+    r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
+)
+NAMESPACED_LENGTH_MAX = 256
+QUALIFIER_PATTERN = r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"
+QUALIFIER_LENGTH_MAX = 128
+"""NamespacedFunctionName and its qualifier as the service model has them, for the invoke path, which does not load it."""
 
 _FORMS = re.compile(
-    r"(?:arn:aws[a-zA-Z-]*:lambda:)?"
+    r"(?:arn:(?:aws[a-zA-Z-]*)?:lambda:)?"
     r"(?:(?P<region>(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d):)?"
     r"(?:(?P<account>\d{12}):)?(?:function:)?"
     r"(?P<name>[a-zA-Z0-9-_.]+)(?::(?P<qualifier>\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
     re.ASCII,
 )
+_QUALIFIER = re.compile(QUALIFIER_PATTERN, re.ASCII)
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NOT_IN_LABEL = re.compile(r"[^a-z0-9]+")
 
@@ -45,12 +56,13 @@ def parse_target(text: str, caller: Caller, qualifier: str | None = None) -> Tar
     """
     The function that `text` names, with the qualifier from the text or from the parameter of that name.
 
-    Raises ResourceNotFound for another region's ARN and InvalidParameterValue when the two qualifiers differ.
-    `text` has passed the model's pattern, so it has one of the forms.
+    Raises ValidationFailed for what can't be a name or qualifier, ResourceNotFound for another region's ARN, and
+    InvalidParameterValue when the two qualifiers differ.
     """
     found = _FORMS.fullmatch(text)
-    if found is None:
-        raise InvalidParameterValue(f"Invalid function name: {text}")
+    violations = list(_violations(text, qualifier))
+    if found is None or violations:
+        raise ValidationFailed(told(violations))
     region, account, derived = found["region"], found["account"], found["qualifier"]
     if region and region != caller.region:
         raise ResourceNotFound(f"Functions from '{region}' are not reachable in this region ('{caller.region}')")
@@ -64,6 +76,17 @@ def parse_target(text: str, caller: Caller, qualifier: str | None = None) -> Tar
             + (f":{derived or qualifier}" if derived or qualifier else "")
         )
     return Target(found["name"], derived or qualifier or None)
+
+
+def _violations(text: str, qualifier: str | None) -> Iterator[str]:
+    if len(text) > NAMESPACED_LENGTH_MAX:
+        yield failed(text, "functionName", f"Member must have length less than or equal to {NAMESPACED_LENGTH_MAX}")
+    if not _FORMS.fullmatch(text):
+        yield failed(text, "functionName", f"Member must satisfy regular expression pattern: {NAMESPACED_PATTERN}")
+    if qualifier is not None and len(qualifier) > QUALIFIER_LENGTH_MAX:
+        yield failed(qualifier, "qualifier", f"Member must have length less than or equal to {QUALIFIER_LENGTH_MAX}")
+    if qualifier is not None and not _QUALIFIER.fullmatch(qualifier):
+        yield failed(qualifier, "qualifier", f"Member must satisfy regular expression pattern: {QUALIFIER_PATTERN}")
 
 
 def resource_name(function_name: str) -> str:

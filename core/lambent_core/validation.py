@@ -32,8 +32,13 @@ def check(model: ServiceModel, input_shape: str, members: Mapping[str, Any]) -> 
     """Raises ValidationFailed when `members`, an operation's parsed input, breaks a constraint."""
     found = list(_structure(model, model.shapes[input_shape], members, ""))
     if found:
-        plural = "" if len(found) == 1 else "s"
-        raise ValidationFailed(f"{len(found)} validation error{plural} detected: " + "; ".join(found))
+        raise ValidationFailed(told(found))
+
+
+def told(violations: list[str]) -> str:
+    """One message for all of them."""
+    plural = "" if len(violations) == 1 else "s"
+    return f"{len(violations)} validation error{plural} detected: " + "; ".join(violations)
 
 
 def failed(value: object, path: str, constraint: str) -> str:

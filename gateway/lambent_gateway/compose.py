@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -60,6 +59,7 @@ from lambent_gateway.telemetry import Gauges, MetricsCollector
 
 log = structlog.get_logger(__name__)
 
+LINK_SOCKET = "link.sock"
 AGENTS_END_SECONDS_MAX = 3.0
 """Agents get two seconds for their shutdown phase; what is left after three is killed."""
 RECONNECT_SECONDS = 65.0
@@ -140,7 +140,7 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
     clock, serving = SystemClock(), _Serving()
     account, region = settings.server.account, settings.server.region
     sandbox = probe()
-    runtimes = Runtimes(images_folder(), settings.data_dir)
+    runtimes = Runtimes(images_folder(), settings.data_dir, mounted=sandbox.mount_namespace != "none")
     documents = SqliteDocuments(settings.data_dir / "documents.sqlite")
     stack.push_async_callback(documents.close)
     packages = DirectoryPackages(settings.data_dir / "packages")
@@ -223,14 +223,12 @@ async def _fleet(
     stack: AsyncExitStack,
 ) -> Fleet:
     loop = asyncio.get_running_loop()
-    # An abstract socket: seen from every mount namespace, and gone with us. The path makes it this data directory's own.
-    name = "lambent-" + hashlib.sha256(str(settings.data_dir.resolve()).encode()).hexdigest()[:16]
     provider = ProcessProvider(
         settings.data_dir,
         agent_binary=agent_binary(),
         runtimes=runtimes,
         sandbox=sandbox,
-        gateway_address=f"unix:@{name}",
+        gateway_address=f"unix:{settings.data_dir.resolve() / LINK_SOCKET}",
         new_secret=identifiers.new_secret,
     )
     stack.callback(provider.close)
@@ -243,11 +241,23 @@ async def _fleet(
         found=invoker.found,
     )
     invoker.attach(fleet)
-    link = await loop.create_unix_server(lambda: Agent(fleet), path=f"\0{name}")
+    link = await loop.create_unix_server(lambda: Agent(fleet), sock=_link_socket(settings.data_dir))
     stack.push_async_callback(_close_fleet, fleet, link)
     sweep = loop.call_later(RECONNECT_SECONDS, lambda: provider.sweep(fleet.connected()))
     stack.callback(sweep.cancel)
     return fleet
+
+
+def _link_socket(folder: Path) -> socket.socket:
+    (folder / LINK_SOCKET).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    descriptor = os.open(folder, os.O_DIRECTORY)
+    try:  # by way of the folder's descriptor: a socket's path may have 107 bytes, the data directory's may have more
+        listener.bind(f"/proc/self/fd/{descriptor}/{LINK_SOCKET}")
+    finally:
+        os.close(descriptor)
+    (folder / LINK_SOCKET).chmod(0o600)
+    return listener
 
 
 async def _close_fleet(fleet: Fleet, link: asyncio.AbstractServer) -> None:

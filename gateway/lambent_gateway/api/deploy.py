@@ -16,7 +16,7 @@ from lambent_core.errors import InvalidParameterValue, ResourceConflict, Resourc
 from lambent_core.function import Code, Function, FunctionSpec, Metadata
 from lambent_core.names import NAME_LENGTH_MAX
 from lambent_core.package import Package, inspect_package
-from lambent_core.validation import failed
+from lambent_core.validation import failed, told
 from lambent_gateway.api.calls import Parts
 
 
@@ -35,7 +35,7 @@ async def create_function(parts: Parts, name: str, spec: FunctionSpec, *, metada
     """The function as it was accepted, Pending; by the time of the return it is usually settled."""
     if len(name) > NAME_LENGTH_MAX:
         constraint = f"Member must have length less than or equal to {NAME_LENGTH_MAX}"
-        raise InvalidParameterValue(f"1 validation error detected: {failed(name, 'functionName', constraint)}")
+        raise InvalidParameterValue(told([failed(name, "functionName", constraint)]))
     function_rules.check_spec(spec)
     exists = ResourceConflict(f"Function already exist: {name}")
     if parts.functions.get(name):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import msgspec
 import structlog
@@ -87,10 +87,9 @@ class Agent(asyncio.Protocol):
         self._closing_reason = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         loop = asyncio.get_running_loop()
-        self.transport = transport
-        self.write: Callable[[bytes], None] = transport.write
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+        self.write: Callable[[bytes], None] = self.transport.write
         self._heard_at = loop.time()
         self._hello_timer = loop.call_later(HELLO_SECONDS_MAX, self.close, "no HELLO")
         self._ping_timer: asyncio.TimerHandle | None = None

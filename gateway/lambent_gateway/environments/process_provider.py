@@ -120,7 +120,7 @@ class ProcessProvider:
         groups = self._cgroups.make(agent)
         image = self._runtimes.pool(runtime)
         environment = {
-            "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            **image.environment,
             "LAMBENT_GATEWAY": self._address,
             "LAMBENT_ENVIRONMENT": agent,
             "LAMBENT_TOKEN": token,

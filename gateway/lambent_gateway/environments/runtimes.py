@@ -23,12 +23,25 @@ LIBRARIES = ("boto3", "awslambdaric")
 """What Lambda's Python images bring beside the standard library (and the official client, for those who choose it)."""
 
 
+_VARIABLES = {
+    "LANG": "en_US.UTF-8",
+    "LC_CTYPE": "C.UTF-8",
+    "TZ": ":UTC",
+    "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+    "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
+    "SHLVL": "0",
+}
+"""What depends on the image alone ("Using Lambda environment variables", "Defined runtime environment variables")."""
+
+
 @dataclass(frozen=True, slots=True)
 class PoolImage:
     prestart: list[str]
     """Command of the bootstrap that waits for code; empty where nothing can be started before the code is there."""
     folder: Path
     """What stands at /var/runtime."""
+    environment: dict[str, str]
+    """What a process of this image is started with, pre-started ones too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +56,15 @@ class RuntimeChoice:
 
 
 class Runtimes:
-    """Looks once, at start-up."""
+    """Looks once, at start-up. `mounted`: environments see the image's folder as /var/runtime."""
 
-    def __init__(self, images: Path, data_dir: Path) -> None:
+    def __init__(self, images: Path, data_dir: Path, *, mounted: bool) -> None:
         self._bootstrap = images / "python" / "bootstrap.py"
         self._libraries = data_dir / "runtimes" / "python"
         self._empty = data_dir / "runtimes" / "provided"
         self._empty.mkdir(parents=True, exist_ok=True)
         self._pythons = find_pythons()
+        self._python_path = "/var/runtime" if mounted else str(self._libraries)
         _link_libraries(self._libraries)
 
     @property
@@ -65,8 +79,9 @@ class Runtimes:
 
     def pool(self, name: str) -> PoolImage:
         if name == "provided":
-            return PoolImage([], self._empty)
-        return PoolImage(self._bootstrap_command(name.removeprefix("python")), self._libraries)
+            return PoolImage([], self._empty, _VARIABLES)
+        environment = {**_VARIABLES, "PYTHONPATH": self._python_path}
+        return PoolImage(self._bootstrap_command(name.removeprefix("python")), self._libraries, environment)
 
     def choose(self, function: Function) -> RuntimeChoice | None:
         """How to run this function here; None where no runtime of its kind is installed."""
@@ -74,15 +89,14 @@ class Runtimes:
         variables = function.spec.environment.variables if function.spec.environment else {}
         if runtime.startswith("provided"):
             return RuntimeChoice(
-                "provided", f"{runtime}.v1", "api", ["/var/task/bootstrap"], _environment("provided", "")
+                "provided", f"{runtime}.v1", "api", ["/var/task/bootstrap"], _VARIABLES
             )
         match = re.fullmatch(r"python(3\.\d+)", runtime)
         if match is None:
             return None
         version = match[1] if match[1] in self._pythons else _own_version()
         note = None if version == match[1] else f"{runtime} is not installed here: running on python{version}"
-        # Below /var/runtime in a mount namespace, at its real place elsewhere: the agent sets LAMBDA_RUNTIME_DIR accordingly.
-        environment = _environment("python", str(self._libraries))
+        environment = {**_VARIABLES, "PYTHONPATH": self._python_path}
         if variables.get(CLIENT_VARIABLE, "lambent") == "awslambdaric":
             command = [self._pythons[version], "-m", "awslambdaric", function.spec.handler or ""]
             return RuntimeChoice(f"python{version}", f"python:{version}.v1", "api", command, environment, note)
@@ -92,21 +106,6 @@ class Runtimes:
 
     def _bootstrap_command(self, version: str) -> list[str]:
         return [self._pythons[version], str(self._bootstrap)]
-
-
-def _environment(family: str, libraries: str) -> dict[str, str]:
-    """Features of "Using Lambda environment variables": the defined variables that depend on the image alone."""
-    environment = {
-        "LANG": "en_US.UTF-8",
-        "LC_CTYPE": "C.UTF-8",
-        "TZ": ":UTC",
-        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
-        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
-        "SHLVL": "0",
-    }
-    if family == "python":
-        environment["PYTHONPATH"] = libraries
-    return environment
 
 
 def _own_version() -> str:
