@@ -193,7 +193,7 @@ class Placement:
     def next_wakeup(self) -> float | None:
         """When to come back with `TimePassed` if nothing else happens."""
         wakeup = self.waiting[0][1] if self.waiting else None
-        if self.waiting and len(self.starting) < min(len(self.waiting), self.starting_max) and self.scale_out < 1:
+        if self.starved and self.scale_out < 1:
             refilled = self.scale_out_at + max(0.001, (1 - self.scale_out) / SCALE_OUT_PER_SECOND)
             wakeup = min(self.waiting[0][1], refilled)
         for since in self.idle.values():
@@ -282,4 +282,4 @@ class Placement:
         wakeup = self.next_wakeup()
         assert not (self.waiting and self.idle), self  # P3
         assert wakeup is None or wakeup > now, self  # P6
-        assert not (self.stale & self.idle.keys()), self  # P9
+        assert not self.stale or self.stale <= self.starting | self.busy.keys(), self  # P9

@@ -199,9 +199,9 @@ def test_unused_scale_out_does_not_add_up() -> None:
 
 def test_who_waits_for_the_scale_out_rate_is_woken_by_it() -> None:
     story = Story(starting_max=1, patience=60)
-    story.placement.scale_out = 1.0
+    story.placement.scale_out = 1.5
     story.step(0, Accepted(invocation(1)))
     story.placement.waiting.append((invocation(2), 60.0))
     story.step(0, Ready(environment(1)))
-    assert story.placement.next_wakeup() == pytest.approx(0.01)
-    assert story.step(0.0101, TimePassed()) == [Start(environment(2))]
+    assert story.placement.next_wakeup() == pytest.approx(0.005)
+    assert story.step(0.0051, TimePassed()) == [Start(environment(2))]
