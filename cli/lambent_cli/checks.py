@@ -1,16 +1,16 @@
 """
 The checks of `lambent doctor`: each looks at one thing and says what it found.
 
-A check never raises for what it looks for, changes nothing, and takes what it looks at as an argument.
+A check never raises for what it looks for, leaves nothing behind, and takes what it looks at as an argument.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,10 +58,13 @@ def data_dir(folder: Path) -> Finding:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not existing.is_dir():
         return Problem("Data directory", f"{existing} is a file", "Choose another: lambent up --data-dir FOLDER")
-    if not os.access(existing, os.W_OK | os.X_OK):
+    try:
+        # Tried out, because rights are not all: a read-only or virtual file system refuses root as well.
+        tempfile.TemporaryDirectory(dir=existing, prefix=".lambent-").cleanup()
+    except OSError as error:
         return Problem(
             "Data directory",
-            f"{existing} can't be written",
+            f"{existing} can't be written ({error.strerror})",
             f"sudo chown $USER {existing}, or choose another: lambent up --data-dir FOLDER (or $LAMBENT_HOME)",
         )
     return Ok("Data directory", f"{folder}" + ("" if folder.exists() else " (will be made)"))

@@ -12,6 +12,9 @@ import sys
 
 from lambent_cli import VERSION
 
+COMPLETE_VARIABLE = "_LAMBENT_COMPLETE"
+"""Set by the shell's completion script when it asks what may come next."""
+
 
 def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
@@ -21,6 +24,11 @@ def main() -> None:
     from lambent_cli.app import app
     from lambent_cli.failures import as_failure
 
+    if COMPLETE_VARIABLE in os.environ:
+        from typer.completion import get_completion_inspect_parameters
+
+        # Makes the shells known; the library does it only for those who take its own two options for completion.
+        get_completion_inspect_parameters()
     try:
         app(prog_name="lambent")
     except Exception as error:

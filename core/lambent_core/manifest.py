@@ -185,6 +185,16 @@ def _beyond_limits(function: Function) -> Iterator[Problem]:
         value = value_of(function)
         if value is not None and not least <= value <= most:
             yield Problem(path, f"{value:,} is outside {least:,} to {most:,}{unit}")
+    reserved = spec.reserved_concurrent_executions
+    if reserved is not None and reserved < 0:
+        # How many there are to reserve depends on the account.
+        yield Problem("spec.reservedConcurrentExecutions", f"{reserved:,} is less than 0")
+    for path, text, most in (
+        ("spec.handler", spec.handler, limits.HANDLER_CHARACTERS_MAX),
+        ("spec.description", spec.description, limits.DESCRIPTION_CHARACTERS_MAX),
+    ):
+        if text is not None and len(text) > most:
+            yield Problem(path, f"{len(text):,} characters are more than {most}")
     if spec.code.sha256 is not None and not _SHA256.fullmatch(spec.code.sha256):
         yield Problem("spec.code.sha256", f"{_shown(spec.code.sha256)} is not 64 hexadecimal digits in lower case")
 
@@ -210,12 +220,6 @@ _RANGES: tuple[tuple[str, Callable[[Function], int | None], tuple[int, int], str
         lambda f: f.spec.ephemeral_storage.size,
         (limits.EPHEMERAL_STORAGE_MB_MIN, limits.EPHEMERAL_STORAGE_MB_MAX),
         " MB",
-    ),
-    (
-        "spec.reservedConcurrentExecutions",
-        lambda f: f.spec.reserved_concurrent_executions,
-        (0, limits.ACCOUNT_CONCURRENCY - limits.UNRESERVED_CONCURRENCY_MIN),
-        "",
     ),
     (
         "spec.eventInvokeConfig.maximumRetryAttempts",

@@ -6,7 +6,7 @@ import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,8 +19,10 @@ from lambent_cli.options import Options
 from lambent_cli.output import say, write_line
 from lambent_cli.settings import Overrides, read
 from lambent_cli.steps import showing
-from lambent_gateway import compose
 from lambent_gateway.settings import ServerSettings, Settings
+
+if TYPE_CHECKING:
+    from lambent_gateway.compose import Started
 
 EXAMPLE = "hello"
 
@@ -46,6 +48,9 @@ def run(
     Functions and their data stay in the data directory; the next `lambent up` goes on with them. It is for code that you
     trust: functions run as processes of your own user.
     """
+    # Only now: it imports the whole gateway, which `lambent up --help` need not wait for.
+    from lambent_gateway import compose
+
     options: Options = ctx.obj
     folder = (data_dir or places.data_dir()).expanduser().absolute()
     settings = Settings(
@@ -69,11 +74,11 @@ class _Greeting:
         self._options = options
         self._example = example
 
-    def begin(self, started: compose.Started) -> None:
+    def begin(self, started: Started) -> None:
         """Returns at once: it is called on the platform's own loop."""
         threading.Thread(target=self._greet, args=(started,), daemon=True).start()
 
-    def _greet(self, started: compose.Started) -> None:
+    def _greet(self, started: Started) -> None:
         function = None
         if self._example:
             try:

@@ -12,6 +12,7 @@ import pytest
 from lambent_core import limits
 from lambent_core.function import Code, Environment, Function, FunctionSpec, FunctionStatus, Metadata
 from lambent_core.manifest import ManifestError, Problem, export, parse
+from lambent_core.schema import manifest_schema
 
 
 def document(**spec: Any) -> dict[str, Any]:
@@ -188,16 +189,14 @@ def test_wrong_documents(content: object, problem: Problem) -> None:
             "10,241 is outside 512 to 10,240 MB",
             id="too much storage",
         ),
+        pytest.param({"handler": "a" * 129}, "spec.handler", "129 characters are more than 128", id="a long handler"),
         pytest.param(
-            {"reservedConcurrentExecutions": 901},
-            "spec.reservedConcurrentExecutions",
-            "901 is outside 0 to 900",
-            id="more concurrency than can be reserved",
+            {"description": "a" * 257}, "spec.description", "257 characters are more than 256", id="a long description"
         ),
         pytest.param(
             {"reservedConcurrentExecutions": -1},
             "spec.reservedConcurrentExecutions",
-            "-1 is outside 0 to 900",
+            "-1 is less than 0",
             id="less than no concurrency",
         ),
         pytest.param(
@@ -290,10 +289,48 @@ def test_limits_are_within() -> None:
         reservedConcurrentExecutions=900,
         eventInvokeConfig={"maximumRetryAttempts": 2, "maximumEventAgeInSeconds": limits.EVENT_AGE_SECONDS_MAX},
         functionName="A_" * 32,
+        handler="a" * 128,
+        description="a" * 256,
         code={"inline": "def handler(event, context): ..."},
     )
     assert parse(least, source="f").spec.timeout == 1
     assert parse(most, source="f").spec.timeout == limits.TIMEOUT_SECONDS_MAX
+
+
+def _bounds() -> list[tuple[str, str, Any, Any]]:
+    """Of each bounded member of `spec` and one level below: where, how it is called, what is just within, just beyond."""
+    schema = manifest_schema()
+    found = []
+    for name, member in schema["$defs"]["FunctionSpec"]["properties"].items():
+        found += _edges("spec", name, member)
+        if "$ref" in member:
+            below = schema["$defs"][member["$ref"].rpartition("/")[2]]["properties"]
+            found += [edge for inner, shape in below.items() for edge in _edges(f"spec.{name}", inner, shape)]
+    return found
+
+
+def _edges(path: str, name: str, shape: dict[str, Any]) -> list[tuple[str, str, Any, Any]]:
+    edges: list[tuple[str, str, Any, Any]] = []
+    if "minimum" in shape:
+        edges.append((path, name, shape["minimum"], shape["minimum"] - 1))
+    if "maximum" in shape:
+        edges.append((path, name, shape["maximum"], shape["maximum"] + 1))
+    if "maxLength" in shape:
+        edges.append((path, name, "a" * shape["maxLength"], "a" * (shape["maxLength"] + 1)))
+    if "maxProperties" in shape:
+        tags = {str(number): "" for number in range(shape["maxProperties"])}
+        edges.append((path, name, tags, tags | {"more": ""}))
+    return edges
+
+
+@pytest.mark.parametrize(("path", "name", "within", "beyond"), _bounds())
+def test_bounds_are_those_of_the_schema(path: str, name: str, within: Any, beyond: Any) -> None:
+    def spec(value: Any) -> dict[str, Any]:
+        inner = path.removeprefix("spec").removeprefix(".")
+        return {inner: {name: value}} if inner else {name: value}
+
+    parse(document(**spec(within)), source="f")
+    assert {problem.path for problem in problems(document(**spec(beyond)))} == {f"{path}.{name}"}
 
 
 def test_settings_of_a_folder_need_no_code() -> None:
