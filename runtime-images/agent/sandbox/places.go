@@ -36,10 +36,10 @@ func Arrange(root, runtimeFolder, task string, opts []string, mount bool) (Place
 	if task != "" {
 		tasks = []string{task}
 	}
-	if err := place(own.Task, tasks); err != nil {
+	if err := place(own.Task, tasks, mount); err != nil {
 		return own, err
 	}
-	if err := place(own.Opt, opts); err != nil {
+	if err := place(own.Opt, opts, mount); err != nil {
 		return own, err
 	}
 	if !mount {
@@ -48,12 +48,13 @@ func Arrange(root, runtimeFolder, task string, opts []string, mount bool) (Place
 	return Lambda, own.bind()
 }
 
-// place makes a folder of one tree, several merged, or none.
-func place(target string, trees []string) error {
-	switch len(trees) {
-	case 0:
+// place makes a folder of one tree, several merged, or none. One that is bound read-only may be the tree itself: where it can be
+// written to, new files must not get into what others share.
+func place(target string, trees []string, bound bool) error {
+	if len(trees) == 0 {
 		return os.MkdirAll(target, 0o755)
-	case 1:
+	}
+	if len(trees) == 1 && bound {
 		return os.Symlink(trees[0], target)
 	}
 	for _, tree := range trees {

@@ -93,6 +93,7 @@ type Slot struct {
 	waiting  []byte // an INVOKE that can't be delivered yet, whole
 	request  []byte // id of the invocation in flight
 	answered bool
+	streams  bool     // the answer has begun as a stream
 	failure  *Trouble // why an Unusable slot is that
 	cause    cause    // why a Stopping runtime was killed
 
@@ -244,6 +245,12 @@ func (s *Slot) Answered(status link.Status, errorType string) {
 // MayAnswer says whether the runtime owes an answer.
 func (s *Slot) MayAnswer() bool { return s.state == Busy && !s.answered }
 
+// Streams says that the runtime has begun to answer with a stream.
+func (s *Slot) Streams() { s.streams = true }
+
+// Streaming says whether the runtime owes the rest of a stream.
+func (s *Slot) Streaming() bool { return s.streams && s.MayAnswer() }
+
 // Free says that the runtime is done with an invocation that it has answered.
 func (s *Slot) Free(now int64) {
 	if s.state == Busy && s.answered {
@@ -335,8 +342,12 @@ func (s *Slot) conclude(now int64, why cause, how string) {
 // answerWith answers unless the runtime has; how the invocation ended is the failure either way.
 func (s *Slot) answerWith(failure Failure, status link.Status) {
 	if !s.answered {
+		kind := link.Error
+		if s.streams {
+			kind = link.StreamEnd
+		}
 		s.ports.FlushLog(false)
-		s.ports.Send(link.AppendError(nil, link.Error, s.Number, failure.Type, failure.Object))
+		s.ports.Send(link.AppendError(nil, kind, s.Number, failure.Type, failure.Object))
 	}
 	s.Answered(status, failure.Type)
 }
@@ -366,7 +377,7 @@ func (s *Slot) accept(frame link.Frame) error {
 		return err
 	}
 	s.request = append(s.request[:0], head.RequestID...)
-	s.answered = false
+	s.answered, s.streams = false, false
 	return nil
 }
 

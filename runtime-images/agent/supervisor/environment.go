@@ -10,6 +10,7 @@ import (
 	"lambent.dev/agent/link"
 	"lambent.dev/agent/loop"
 	"lambent.dev/agent/process"
+	"lambent.dev/agent/runtimeapi"
 	"lambent.dev/agent/sandbox"
 	"lambent.dev/agent/slot"
 )
@@ -32,6 +33,7 @@ type environment struct {
 	loading   *preparation
 	ready     *runtime // pre-started, waits to become the function's
 	running   *runtime
+	api       *runtimeapi.Server
 	memoryMax uint64
 	sampledAt int64
 	sample    []byte
@@ -42,7 +44,9 @@ func newEnvironment(a *Agent, number uint16) (*environment, error) {
 	e.slot = slot.New(number, e)
 	e.wake = a.loop.NewTimer(func() { e.slot.TimePassed(loop.Now()) })
 	e.watch = a.loop.NewTimer(e.watchMemory)
-	return e, nil
+	var err error
+	e.api, err = runtimeapi.Listen(a.loop, fromClient{e}, responseBytesMax, streamBytesMax)
+	return e, err
 }
 
 // prestart starts the bootstrap of the pool before there is anything to run.
@@ -84,7 +88,11 @@ func (e *environment) Start() {
 		}
 	}
 	if e.running == nil {
+		if e.spec.Runtime.Protocol == "api" {
+			e.api.Begin()
+		}
 		if err := e.startAnew(); err != nil {
+			e.api.End()
 			e.slot.Unstartable(loop.Now(), unstartable(err))
 			return
 		}
@@ -145,7 +153,7 @@ func (e *environment) variables() map[string]string {
 		}
 		variables[name] = value
 	}
-	variables["AWS_LAMBDA_RUNTIME_API"] = e.apiAddress()
+	variables["AWS_LAMBDA_RUNTIME_API"] = e.api.Address()
 	variables["LAMBDA_TASK_ROOT"] = e.places.Task
 	variables["LAMBDA_RUNTIME_DIR"] = e.places.Runtime
 	variables["PWD"] = e.places.Task
@@ -201,6 +209,8 @@ func (e *environment) fromBootstrap(frame link.Frame) error {
 func (e *environment) Deliver(invoke link.Frame) {
 	if e.running.bootstrap != nil {
 		e.running.bootstrap.send(invoke.Raw)
+	} else {
+		e.api.Deliver(invoke)
 	}
 	if e.spec.MemoryLimitBytes > 0 {
 		e.watchMemory()
@@ -219,6 +229,7 @@ func (e *environment) ended(r *runtime) {
 	r.output.flush(e.logFlags())
 	e.running = nil
 	r.close()
+	e.api.End()
 	e.slot.Exited(loop.Now(), exit.String())
 	e.agent.shutdown.idle()
 }
@@ -293,6 +304,7 @@ func (e *environment) eased() {
 			r.output.pause(false)
 		}
 	}
+	e.api.Resume()
 }
 
 func (e *environment) signal(signal syscall.Signal) {
@@ -345,5 +357,3 @@ func readAtStart(name string) bool {
 	}
 	return false
 }
-
-func (e *environment) apiAddress() string { return "127.0.0.1:9001" }

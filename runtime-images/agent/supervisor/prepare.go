@@ -47,7 +47,7 @@ func (e *environment) Prepare(spec *link.Specialization) {
 			e.loading.missing = append(e.loading.missing, pack)
 		}
 	}
-	if !unpack && len(spec.Packages) < 3 {
+	if !unpack && len(spec.Packages) < 3 && e.agent.settings.Mounts {
 		e.prepared(e.arrange()) // a few links and mounts: sooner done than handed over
 		return
 	}

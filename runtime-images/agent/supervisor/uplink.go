@@ -67,6 +67,11 @@ func (u *Uplink) Open() {
 // Send queues a whole frame; it leaves when all events at hand are handled.
 func (u *Uplink) Send(frame []byte) { u.out = append(u.out, frame...) }
 
+// Append queues a frame.
+func (u *Uplink) Append(kind link.Type, slot uint16, body []byte) {
+	u.out = link.Append(u.out, kind, 0, slot, body)
+}
+
 // Log queues what can be read from a descriptor at once as a LOG frame. It answers the number of bytes, 0 at the end of the
 // stream or if there is nothing.
 func (u *Uplink) Log(fd int, max int, flags uint8, slot uint16) int {
