@@ -67,12 +67,12 @@ def with_members(spec: FunctionSpec, members: Mapping[str, Any]) -> FunctionSpec
     return msgspec.structs.replace(spec, **changes)
 
 
-def configuration(function: Function, caller: Caller) -> dict[str, Any]:
-    """FunctionConfiguration of `$LATEST`. Members without a value are left out."""
+def configuration(function: Function, caller: Caller, qualifier: str | None = None) -> dict[str, Any]:
+    """FunctionConfiguration of `$LATEST`, whose ARN has the qualifier that was asked for. Members without a value are left out."""
     spec, status = function.spec, function.status
     shown: dict[str, Any] = {
         "FunctionName": function.name,
-        "FunctionArn": caller.function_arn(function.name),
+        "FunctionArn": caller.function_arn(function.name, qualifier),
         "Runtime": spec.runtime,
         "Role": spec.role,
         "Handler": spec.handler,

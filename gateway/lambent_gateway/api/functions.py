@@ -44,10 +44,11 @@ async def create_function(call: Call) -> Mapping[str, Any]:
 
 
 async def get_function(call: Call) -> Mapping[str, Any]:
-    function = call.existing(call.target)
+    target = call.target
+    function = call.existing(target)
     spec = function.spec
     answer: dict[str, Any] = {
-        "Configuration": configuration.configuration(function, call.caller),
+        "Configuration": configuration.configuration(function, call.caller, target.qualifier),
         "Code": {
             "RepositoryType": "S3",
             "Location": f"{call.base_url}/lambent/v1/packages/{spec.code.sha256}",
@@ -61,7 +62,8 @@ async def get_function(call: Call) -> Mapping[str, Any]:
 
 
 async def get_function_configuration(call: Call) -> Mapping[str, Any]:
-    return configuration.configuration(call.existing(call.target), call.caller)
+    target = call.target
+    return configuration.configuration(call.existing(target), call.caller, target.qualifier)
 
 
 async def list_functions(call: Call) -> Mapping[str, Any]:
@@ -69,9 +71,7 @@ async def list_functions(call: Call) -> Mapping[str, Any]:
     every_version = call.members.get("FunctionVersion") == "ALL"
     listed = []
     for function in functions:
-        shown = configuration.configuration(function, call.caller)
-        if every_version:
-            shown["FunctionArn"] = call.caller.function_arn(function.name, LATEST)
+        shown = configuration.configuration(function, call.caller, LATEST if every_version else None)
         listed.append({name: value for name, value in shown.items() if name not in _NOT_LISTED})
     return {"Functions": listed, "NextMarker": marker}
 

@@ -1,0 +1,91 @@
+"""
+Runs the recorded API scenarios against an endpoint, and says of each check how it agreed and what it stands on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+RECORDED = Path(__file__).with_name("recorded")
+JOBS = 4
+
+
+@dataclass(frozen=True)
+class Check:
+    area: str
+    scenario: str
+    step: int
+    label: str
+    verdict: Literal["full", "core", "fail"]
+    later: str | None
+    """The first step, up to this one, that Lambent does not have yet: an operation, or another service. None: it has all."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.scenario} · {self.label}"
+
+
+def scenarios() -> list[dict[str, Any]]:
+    document: dict[str, Any] = json.loads((RECORDED / "lambda_api_scenarios.json").read_text())
+    recorded: list[dict[str, Any]] = document["scenarios"]
+    return recorded
+
+
+def replay(endpoint: str, implemented: Sequence[str]) -> list[Check]:
+    """Every labelled check of every scenario, in the order of the recording."""
+    program = _program()
+    arguments = argparse.Namespace(
+        endpoint=endpoint,
+        aux_endpoint=None,
+        account="000000000000",
+        region="us-east-1",
+        role="arn:aws:iam::000000000000:role/any",
+        access_key="testing",
+        secret_key="testing",
+    )
+    recorded = scenarios()
+    with ThreadPoolExecutor(JOBS) as jobs:
+        results = list(jobs.map(lambda scenario: program.run(scenario, arguments), recorded))
+    return [
+        Check(
+            scenario["area"],
+            scenario["id"],
+            found["n"],
+            found["label"],
+            found["verdict"],
+            _later(scenario, found["n"], implemented),
+        )
+        for scenario, result in zip(recorded, results, strict=True)
+        for found in result["checks"]
+        if found["label"]
+    ]
+
+
+def _later(scenario: dict[str, Any], number: int, implemented: Sequence[str]) -> str | None:
+    for step in scenario["steps"]:
+        if "op" in step:
+            if step["service"] != "lambda":
+                return str(step["service"]).upper()
+            if step["op"] not in implemented:
+                return str(step["op"])
+            if step["params"].get("Publish"):
+                return "PublishVersion"
+        if step["n"] == number:
+            return None
+    raise AssertionError(f"{scenario['id']} has no step {number}")
+
+
+def _program() -> Any:
+    spec = importlib.util.spec_from_file_location("recorded_replay", RECORDED / "replay.py")
+    assert spec is not None
+    assert spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    return program
