@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, func,
 
 from lambent_core.retry import Tries
 from lambent_gateway.stores.events_base import Claimed, Event, QueuedEvent, Reschedule, Room
-from lambent_gateway.stores.events_tables import events, open_sqlite, translated
+from lambent_gateway.stores.events_tables import events, open_sqlite, payloads, take_ids, translated
 from lambent_gateway.stores.events_writer import GroupCommit
 
 IDS_PER_STATEMENT = 500
@@ -29,9 +29,7 @@ class SqlEventQueue:
 
     def __init__(self, engine: Engine, path: Path, depth: int) -> None:
         self._engine = engine
-        self._writer = GroupCommit(
-            engine, insert(events), inserted=self._count, translate=partial(translated, path=path)
-        )
+        self._writer = GroupCommit(engine, _insert, inserted=self._count, translate=partial(translated, path=path))
         self._depth = depth
 
     @classmethod
@@ -43,20 +41,7 @@ class SqlEventQueue:
         return cls(engine, path, depth)
 
     async def accept(self, event: Event) -> None:
-        await self._writer.insert(
-            {
-                "function": event.function,
-                "due": event.accepted_at,
-                "attempts": 0,
-                "setbacks": 0,
-                "accepted_at": event.accepted_at,
-                "request_id": event.request_id,
-                "qualifier": event.qualifier,
-                "trace_id": event.trace_id,
-                "identity": event.identity,
-                "payload": event.payload,
-            }
-        )
+        await self._writer.insert(event)
 
     async def claim(self, now: float, room: Room, *, lease_seconds: float, owner: str) -> Claimed:
         return await self._writer.do(partial(_claim, now=now, room=room, until=now + lease_seconds, owner=owner))
@@ -97,6 +82,30 @@ class SqlEventQueue:
             self._count(-settling.result())
 
 
+def _insert(connection: Connection, accepted: Sequence[Event]) -> None:
+    ids = take_ids(connection, len(accepted))
+    connection.execute(
+        _INSERT,
+        [
+            {
+                "id": id,
+                "function": event.function,
+                "due": event.accepted_at,
+                "attempts": 0,
+                "setbacks": 0,
+                "accepted_at": event.accepted_at,
+                "request_id": event.request_id,
+                "qualifier": event.qualifier,
+                "trace_id": event.trace_id,
+                "identity": event.identity,
+            }
+            for id, event in zip(ids, accepted, strict=True)
+        ],
+    )
+    rows = [{"id": id, "payload": event.payload} for id, event in zip(ids, accepted, strict=True)]
+    connection.execute(_INSERT_PAYLOAD, rows)
+
+
 def _heads() -> Select[tuple[str, float]]:
     """
     Each function that has events, with the time at which its first is due.
@@ -115,14 +124,16 @@ def _heads() -> Select[tuple[str, float]]:
     )
 
 
+_INSERT, _INSERT_PAYLOAD = insert(events), insert(payloads)
 _HEADS = _heads()
 _OLDEST = select(events.c.accepted_at).order_by(events.c.id).limit(1)
 _DUE = (
-    select(events)
+    select(events, payloads.c.payload)
+    .join_from(events, payloads, events.c.id == payloads.c.id)
     .where(events.c.function == bindparam("function"), events.c.due <= bindparam("now"))
     .order_by(events.c.due, events.c.id)
     .limit(bindparam("wanted"))
-    .with_for_update(skip_locked=True)
+    .with_for_update(skip_locked=True, of=events)
 )
 _FIRST_DUE = select(func.min(events.c.due)).where(events.c.function == bindparam("function"))
 _RESCHEDULE = (
@@ -175,6 +186,7 @@ def _settle(connection: Connection, ids: Sequence[int]) -> int:
     for start in range(0, len(ids), IDS_PER_STATEMENT):
         some = ids[start : start + IDS_PER_STATEMENT]
         settled += connection.execute(delete(events).where(events.c.id.in_(some))).rowcount
+        connection.execute(delete(payloads).where(payloads.c.id.in_(some)))
     return settled
 
 

@@ -13,17 +13,18 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, Insert
+from sqlalchemy import Connection, Engine
 
 T = TypeVar("T")
+Row = TypeVar("Row")
 Work = Callable[[Connection], Any]
 
 
 @dataclass(slots=True)
-class _Group:
-    rows: list[dict[str, Any]] = field(default_factory=list)
+class _Group(Generic[Row]):
+    rows: list[Row] = field(default_factory=list)
     row_waiters: list[asyncio.Future[None]] = field(default_factory=list)
     works: list[tuple[Work, asyncio.Future[Any]]] = field(default_factory=list)
 
@@ -32,18 +33,18 @@ class _Group:
         return len(self.rows) + len(self.works)
 
 
-class GroupCommit:
+class GroupCommit(Generic[Row]):
     """
     Used from the loop it was made in.
 
-    `insert` is the statement for rows; `inserted` is told how many were committed, whether or not somebody still waits
+    `insert` writes rows; `inserted` is told how many were committed, whether or not somebody still waits
     for them; `translate` makes errors the callers'.
     """
 
     def __init__(
         self,
         engine: Engine,
-        insert: Insert,
+        insert: Callable[[Connection, Sequence[Row]], None],
         *,
         inserted: Callable[[int], None],
         translate: Callable[[Exception], Exception],
@@ -55,12 +56,12 @@ class GroupCommit:
         self._translate = translate
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._group = _Group()
+        self._group: _Group[Row] = _Group()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="event-store", daemon=True)
         self._thread.start()
 
-    def insert(self, row: dict[str, Any]) -> asyncio.Future[None]:
+    def insert(self, row: Row) -> asyncio.Future[None]:
         waiter: asyncio.Future[None] = self._loop.create_future()
         with self._lock:
             self._group.rows.append(row)
@@ -85,8 +86,9 @@ class GroupCommit:
     def _run(self) -> None:
         with self._engine.connect() as connection:
             while True:
-                self._wake.wait()
-                self._wake.clear()
+                if not self._closing:
+                    self._wake.wait()
+                    self._wake.clear()
                 with self._lock:
                     group, self._group = self._group, _Group()
                 if group.size:
@@ -94,7 +96,7 @@ class GroupCommit:
                 elif self._closing:
                     return
 
-    def _commit(self, connection: Connection, group: _Group) -> None:
+    def _commit(self, connection: Connection, group: _Group[Row]) -> None:
         try:
             results = self._attempt(connection, group)
         except Exception as error:  # whatever it is, someone waits to be told
@@ -107,13 +109,13 @@ class GroupCommit:
             return
         self._loop.call_soon_threadsafe(self._release, group, results)
 
-    def _attempt(self, connection: Connection, group: _Group) -> list[Any]:
+    def _attempt(self, connection: Connection, group: _Group[Row]) -> list[Any]:
         with connection.begin():
             if group.rows:
-                connection.execute(self._insert, group.rows)
+                self._insert(connection, group.rows)
             return [work(connection) for work, _ in group.works]
 
-    def _release(self, group: _Group, results: Sequence[Any]) -> None:
+    def _release(self, group: _Group[Row], results: Sequence[Any]) -> None:
         self._inserted(len(group.rows))
         for row_waiter in group.row_waiters:
             if not row_waiter.done():
@@ -123,9 +125,9 @@ class GroupCommit:
                 waiter.set_result(result)
 
 
-def _one_by_one(group: _Group) -> list[_Group]:
+def _one_by_one(group: _Group[Row]) -> list[_Group[Row]]:
     """Work before rows: on a full disk it is settling that makes room."""
-    parts = [_Group(works=[work]) for work in group.works]
+    parts: list[_Group[Row]] = [_Group(works=[work]) for work in group.works]
     rows = zip(group.rows, group.row_waiters, strict=True)
     return parts + [_Group(rows=[row], row_waiters=[waiter]) for row, waiter in rows]
 
