@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-GENERATORS = [Path(__file__).parent / "conformance" / "compatibility.py"]
+HERE = Path(__file__).parent
+GENERATORS = [HERE / "conformance" / "compatibility.py", HERE / "manifest_reference.py"]
 
 
 def main() -> int:

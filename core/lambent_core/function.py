@@ -35,6 +35,7 @@ class Code(_Model, frozen=True):
 
 class Environment(_Model, frozen=True):
     variables: dict[str, str] = {}
+    """Environment variables; together at most 4,096 bytes."""
 
 
 class EphemeralStorage(_Model, frozen=True):
@@ -44,13 +45,17 @@ class EphemeralStorage(_Model, frozen=True):
 
 class TracingConfig(_Model, frozen=True):
     mode: Literal["PassThrough", "Active"] = "PassThrough"
+    """Whether requests without a trace header are sampled."""
 
 
 class LoggingConfig(_Model, frozen=True):
     log_format: Literal["Text", "JSON"] = "Text"
     application_log_level: Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] | None = None
+    """Least level of the function's own lines that is kept. With `logFormat: JSON` only."""
     system_log_level: Literal["DEBUG", "INFO", "WARN"] | None = None
+    """Least level of the platform's lines that is kept. With `logFormat: JSON` only."""
     log_group: str | None = None
+    """What the function is told its log group is. `/aws/lambda/NAME` where nothing is said."""
 
 
 class DeadLetterConfig(_Model, frozen=True):
@@ -85,17 +90,22 @@ class Cors(_Model, frozen=True):
     allow_origins: list[str] | None = None
     expose_headers: list[str] | None = None
     max_age: int | None = None
+    """Seconds for which a browser may keep the answer to a preflight request."""
 
 
 class FunctionUrl(_Model, frozen=True):
     auth_type: Literal["NONE", "AWS_IAM"] = "NONE"
+    """Who may call it."""
     invoke_mode: Literal["BUFFERED", "RESPONSE_STREAM"] = "BUFFERED"
+    """Whether the response is sent whole or as it is written."""
     cors: Cors | None = None
 
 
 class EventInvokeConfig(_Model, frozen=True):
     maximum_retry_attempts: int = 2
+    """How often an asynchronous event that failed is tried again."""
     maximum_event_age_in_seconds: int = 21_600
+    """How long an asynchronous event waits before it is given up."""
 
 
 class FunctionSpec(_Model, frozen=True):
@@ -104,11 +114,16 @@ class FunctionSpec(_Model, frozen=True):
     function_name: str | None = None
     """Lambda's name where it is no DNS label; else `metadata.name` is the name."""
     package_type: Literal["Zip", "Image"] = "Zip"
+    """Images are not implemented yet."""
     code: Code = Code()
     runtime: str | None = None
+    """Lambda's name of the runtime, e.g. `python3.12`."""
     handler: str | None = None
+    """What is called: for Python `file.function`, e.g. `app.handler` for the function `handler` in `app.py`."""
     role: str | None = None
+    """ARN of an execution role. Any is taken; nothing is read from it."""
     description: str = ""
+    """Words for people."""
     timeout: int = 3
     """Seconds."""
     memory_size: int = 128
@@ -117,6 +132,7 @@ class FunctionSpec(_Model, frozen=True):
     environment: Environment | None = None
     ephemeral_storage: EphemeralStorage = EphemeralStorage()
     layers: list[str] = []
+    """ARNs of layer versions."""
     tracing_config: TracingConfig = TracingConfig()
     logging_config: LoggingConfig = LoggingConfig()
     snap_start: SnapStart = SnapStart()
@@ -127,6 +143,7 @@ class FunctionSpec(_Model, frozen=True):
     image_config: ImageConfig | None = None
     tags: dict[str, str] = {}
     reserved_concurrent_executions: int | None = None
+    """Invocations at once that are kept for this function, and the most it gets. 0 stops it."""
     url: FunctionUrl | None = None
     event_invoke_config: EventInvokeConfig = EventInvokeConfig()
     recursive_loop: Literal["Allow", "Terminate"] = "Terminate"
@@ -159,12 +176,15 @@ class FunctionStatus(_Model, frozen=True):
 
 class Metadata(_Model, frozen=True):
     name: str
+    """A DNS label. The function's name too, where `spec.functionName` says no other."""
     namespace: str = "default"
+    """On Kubernetes the namespace; elsewhere `default`."""
     uid: str = ""
     creation_timestamp: str = ""
     resource_version: str = ""
     """Written by the store; a `put` with an old one is a conflict."""
     labels: dict[str, str] = {}
+    """Yours to select by."""
     annotations: dict[str, str] = {}
 
 

@@ -1,0 +1,153 @@
+"""Writes docs/manifest.md: the reference of the `Function` manifest, from its JSON schema. With --print to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "core"))
+
+from lambent_core.function import FunctionSpec  # noqa: E402
+from lambent_core.schema import manifest_schema  # noqa: E402
+
+INTRODUCTION = """\
+# The Function manifest
+
+A function as a document, for `lambent apply -f` and, on Kubernetes, for `kubectl apply -f`. `lambent deploy` reads its settings from
+the file `function.yaml` of a function's folder. The members of `spec` are those of Lambda's API with a small first letter.
+
+```yaml
+apiVersion: lambent.dev/v1
+kind: Function
+metadata:
+  name: hello
+spec:
+  runtime: python3.12
+  handler: app.handler
+  code:
+    path: .             # this manifest's own folder
+  timeout: 10
+  environment:
+    variables:
+      GREETING: Hello
+```
+
+`lambent apply` checks all documents before it applies the first, tells every problem by document, field and value, and says for each
+function `created`, `configured` or `unchanged`. What a manifest does not say has its default: also where the function had another value
+before. `lambent export NAME` writes the manifest of a function; `lambent delete -f` deletes what manifests name.
+
+## Code
+
+One of three:
+
+- `spec.code.path`: a folder or ZIP, relative to the manifest. A folder is packed with what its `requirements.txt` names; files that
+  `.lambentignore` names (as in `.gitignore`) stay out. Only the `lambent` command reads paths.
+- `spec.code.inline`: the source text of the handler's module, or a mapping of paths to texts:
+
+  ```yaml
+  code:
+    inline: |
+      def handler(event, context):
+          return {"hello": event["name"]}
+  ```
+
+- `spec.code.sha256`: a package that was sent before, to `PUT /lambent/v1/packages/SHA256`. `lambent export` writes this form.
+
+## Members
+
+Generated from the schema, which the platform also serves at `/lambent/v1/schemas/function`. This page: `make docs`.
+
+| member | type | default | meaning and limits |
+| --- | --- | --- | --- |
+"""
+
+
+def page() -> str:
+    schema = manifest_schema()
+    rows = list(_rows(schema, schema["$defs"]["Function"], ""))
+    return INTRODUCTION + "\n".join(rows) + "\n"
+
+
+def _rows(schema: dict[str, Any], shape: dict[str, Any], path: str) -> Iterator[str]:
+    for name, member in shape["properties"].items():
+        if member.get("readOnly") or f"{path}{name}" == "spec.code.size":
+            continue
+        inner = _structure(schema, member)
+        if inner is None:
+            required = name in shape.get("required", [])
+            yield f"| `{path}{name}` | {_type(member)} | {_default(path, name, member, required)} | {_meaning(member)} |"
+        else:
+            yield from _rows(schema, inner[0], f"{path}{name}{inner[1]}.")
+
+
+def _structure(schema: dict[str, Any], member: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
+    """The members below, and what stands between: `[]` for a list of structures."""
+    for candidate in (member, *member.get("anyOf", [])):
+        if "$ref" in candidate:
+            return schema["$defs"][candidate["$ref"].rpartition("/")[2]], ""
+        if "$ref" in candidate.get("items", {}):
+            return schema["$defs"][candidate["items"]["$ref"].rpartition("/")[2]], "[]"
+    return None
+
+
+def _type(member: dict[str, Any]) -> str:
+    if "anyOf" in member:
+        return " or ".join(_type(one) for one in member["anyOf"] if one.get("type") != "null")
+    if "enum" in member:
+        return "one of the texts at the right"
+    match member.get("type"):
+        case "string":
+            return "text"
+        case "integer":
+            return "whole number"
+        case "boolean":
+            return "`true` or `false`"
+        case "array":
+            return f"list of {_type(member['items'])}"
+    return "texts by name"
+
+
+def _default(path: str, name: str, member: dict[str, Any], required: bool) -> str:
+    if required:
+        return "required"
+    value = member.get("default")
+    if f"{path}{name}" == "spec.architectures":
+        value = FunctionSpec().architectures
+    if value in (None, "", [], {}):
+        return ""
+    return f"`{json.dumps(value)}`" if not isinstance(value, str) else f"`{value}`"
+
+
+def _meaning(member: dict[str, Any]) -> str:
+    words = [member["description"].replace("\n", " ")] if "description" in member else []
+    if "enum" in member:
+        words.append(", ".join(f"`{value}`" for value in member["enum"] if value is not None) + ".")
+    if "minimum" in member and "maximum" in member:
+        words.append(f"{member['minimum']:,} to {member['maximum']:,}.")
+    elif "minimum" in member:
+        words.append(f"At least {member['minimum']:,}.")
+    for key, unit in (("maxLength", "characters"), ("maxItems", "entries"), ("maxProperties", "entries")):
+        if key in member:
+            words.append(f"At most {member[key]:,} {unit}.")
+    if "pattern" in member:
+        words.append(f"Pattern `{member['pattern']}`.")
+    for one in member.get("anyOf", []):
+        if "enum" in one:
+            words.append(", ".join(f"`{value}`" for value in one["enum"]) + ".")
+    return " ".join(words)
+
+
+def main() -> int:
+    if "--print" in sys.argv:
+        sys.stdout.write(page())
+    else:
+        (ROOT / "docs" / "manifest.md").write_text(page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
