@@ -225,7 +225,7 @@ async def _fleet(
     loop = asyncio.get_running_loop()
     provider = ProcessProvider(
         settings.data_dir,
-        agent_binary=agent_binary(),
+        agent_binary=settings.agent or agent_binary(),
         runtimes=runtimes,
         sandbox=sandbox,
         gateway_address=f"unix:{settings.data_dir.resolve() / LINK_SOCKET}",

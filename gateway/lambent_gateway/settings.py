@@ -54,6 +54,8 @@ class Settings:
     server: ServerSettings = ServerSettings()
     scaling: ScalingSettings = field(default_factory=ScalingSettings)
     asynchronous: AsyncSettings = AsyncSettings()
+    agent: Path | None = None
+    """Program that is started for an execution environment; None: the agent that was built with the package."""
     log_level: str = "info"
     """debug, info, warning or error."""
 

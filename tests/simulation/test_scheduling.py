@@ -140,6 +140,8 @@ class World:
         assert sorted(self.scheduler.homes) == sorted(self.alive), "P7"
         waiting = sum(len(pool.waiting) for pool in placements)
         assert waiting + len(self.running) == sum(self.scheduler.admission.held.values()), "S3"
+        starved = {name for name, pool in self.scheduler.placements.items() if pool.starved}
+        assert starved == set(self.scheduler.starved)
         idle = sum(len(pool.idle) for pool in placements)
         for pool in placements:
             assert not (pool.waiting and pool.idle), "P3"
@@ -182,6 +184,14 @@ def test_an_idle_environment_gives_way_to_another_function() -> None:
     assert scheduler.accept("b", InvocationId(2), now=2) == []
     assert scheduler.finished(one, now=3) == [Stop(one), Start(two)]
     assert scheduler.ready(two, now=4) == [Run(InvocationId(2), two)]
+
+
+def test_an_environment_that_outlived_the_gateway_is_used_and_stopped_like_any_other() -> None:
+    scheduler = Scheduler(SchedulingLimits(environments_max=1, idle_seconds_max=10), Admission(10), itertools.count(1))
+    assert scheduler.found("a", EnvironmentId(7), now=0) == []
+    assert scheduler.accept("a", InvocationId(1), now=1) == [Run(InvocationId(1), EnvironmentId(7))]
+    assert scheduler.finished(EnvironmentId(7), now=2) == []
+    assert scheduler.time_passed("a", now=12) == [Stop(EnvironmentId(7))]
 
 
 def test_the_coldest_of_all_is_evicted() -> None:
