@@ -19,7 +19,7 @@ def handler(event, context):
     count, sides = int(wanted[1]), int(wanted[2])
     if not 1 <= count <= DICE_MAX or sides < 1:
         return refuse(f"1 to {DICE_MAX} dice with at least one side, please")
-    rolls = [random.randint(1, sides) for _ in range(count)]  # noqa: S311 - it is a game
+    rolls = [random.randint(1, sides) for _ in range(count)]
     print(f"{notation}: {rolls}")
     return {"roll": notation, "dice": rolls, "total": sum(rolls)}
 
