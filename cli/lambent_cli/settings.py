@@ -107,7 +107,6 @@ def _with_manifest(folder: Path, function: Function, overrides: Overrides) -> Se
         "handler": overrides.handler,
         "memory_size": overrides.memory,
         "timeout": overrides.timeout,
-        "role": spec.role or ROLE,
     }
     spec = msgspec.structs.replace(spec, **{name: value for name, value in changes.items() if value is not None})
     parameters = {_PARAMETERS[name]: api_value(getattr(spec, name)) for name in _PARAMETERS}
@@ -115,7 +114,11 @@ def _with_manifest(folder: Path, function: Function, overrides: Overrides) -> Se
         variables = spec.environment.variables if spec.environment else {}
         parameters["Environment"] = {"Variables": variables | overrides.environment}
     given = {name: value for name, value in parameters.items() if value is not None}
-    create = given | {"Architectures": spec.architectures, "PackageType": spec.package_type, "Tags": spec.tags}
+    create = (
+        {"Role": ROLE}
+        | given
+        | {"Architectures": spec.architectures, "PackageType": spec.package_type, "Tags": spec.tags}
+    )
     update = _NOTHING | given
     return Settings(
         overrides.name or function.name,

@@ -44,10 +44,10 @@ def run(
     with showing() as steps:
         package = settings.build(steps, fresh=fresh)
         done = deploy(lambda_client(options), settings, package, steps)
-    show(options, done, package)
+    _show(options, done, package, folder)
 
 
-def show(options: Options, done: Deployment, package: Package) -> None:
+def _show(options: Options, done: Deployment, package: Package, folder: Path) -> None:
     if options.output == "json":
         write_json(
             {
@@ -60,12 +60,13 @@ def show(options: Options, done: Deployment, package: Package) -> None:
             }
         )
         return
-    what = f" ({', '.join(done.changed)})" if done.changed else ""
+    what = f" ({', '.join(done.changed)})" if done.result == "updated" else ""
     write_line(f"{done.name} {done.result}{what}: {package.files} files, {len(package.content):,} bytes zipped")
     if done.url:
         write_line(f"URL: {done.url}")
     if done.result == "created":
-        write_line(f"Run it: lambent invoke {done.name} '{{}}'")
+        event = folder / "event.json"
+        write_line(f"Run it: lambent invoke {done.name} " + (f"@{event}" if event.is_file() else "'{}'"))
 
 
 def variables(pairs: list[str]) -> dict[str, str]:

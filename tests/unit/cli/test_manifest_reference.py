@@ -18,7 +18,10 @@ PAGE = ROOT / "docs" / "manifest.md"
 
 def test_the_page_is_fresh() -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "manifest_reference.py", "--print"], capture_output=True, text=True, check=True
+        [sys.executable, ROOT / "tests" / "manifest_reference.py", "--print"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert PAGE.read_text() == done.stdout, "run: make docs"
 

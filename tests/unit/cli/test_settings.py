@@ -53,7 +53,7 @@ def with_manifest(folder: Path, text: str = MANIFEST) -> Path:
 def test_a_manifest_sets_all_and_puts_the_rest_back_to_defaults(tmp_path: Path) -> None:
     settings = read(with_manifest(tmp_path), Overrides())
     assert settings.name == "books"
-    assert settings.update == NOTHING | DEFAULTS
+    assert settings.update == NOTHING | {name: value for name, value in DEFAULTS.items() if name != "Role"}
     assert settings.create == DEFAULTS | {"Architectures": ["x86_64"], "PackageType": "Zip", "Tags": {"team": "a"}}
     assert (settings.code, settings.runtime, settings.architecture) == (tmp_path / ".", "python3.12", "x86_64")
 
@@ -67,13 +67,18 @@ def test_options_win_over_the_manifest(tmp_path: Path) -> None:
     overrides = Overrides("other", "python3.11", "main.run", 256, 5, {"B": "3", "C": "4"})
     settings = read(with_manifest(tmp_path), overrides)
     assert (settings.name, settings.runtime) == ("other", "python3.11")
-    assert settings.update == NOTHING | DEFAULTS | {
+    assert settings.update == NOTHING | {name: value for name, value in DEFAULTS.items() if name != "Role"} | {
         "Runtime": "python3.11",
         "Handler": "main.run",
         "MemorySize": 256,
         "Timeout": 5,
         "Environment": {"Variables": {"A": "1", "B": "3", "C": "4"}},
     }
+
+
+def test_a_role_of_the_manifest_is_set(tmp_path: Path) -> None:
+    settings = read(with_manifest(tmp_path, MANIFEST + "  role: arn:aws:iam::000000000000:role/mine\n"), Overrides())
+    assert settings.create["Role"] == settings.update["Role"] == "arn:aws:iam::000000000000:role/mine"
 
 
 def test_a_manifest_may_name_a_folder_below(tmp_path: Path) -> None:
