@@ -29,11 +29,17 @@ def showing() -> Iterator[Steps]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield Steps(
-            begin=lambda text: progress.reset(task, total=None, description=text),
-            uploading=lambda size: progress.update(task, total=size, completed=0),
-            sent=lambda size: progress.advance(task, size),
-        )
+    waiting = (SpinnerColumn(), TextColumn("{task.description}"))
+    sending = (*waiting, BarColumn(), DownloadColumn())
+    with Progress(*waiting, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("")
+
+        def begin(text: str) -> None:
+            progress.columns = waiting
+            progress.update(task, description=text)
+
+        def uploading(size: int) -> None:
+            progress.columns = sending
+            progress.update(task, total=size, completed=0)
+
+        yield Steps(begin, uploading, lambda size: progress.advance(task, size))
