@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lambent_core.caller import Caller
 from lambent_core.retry import Tries
 from lambent_gateway.stores.events import SqlEventQueue
 from lambent_gateway.stores.events_base import Claimed, Event, EventQueue, Reschedule, Room
@@ -39,7 +40,7 @@ def numbers(claimed: Claimed) -> list[int]:
 
 
 async def test_an_event_comes_back_as_it_was_accepted(queue: EventQueue) -> None:
-    whole = Event("id", "name", b"\x00\xff", 123.456789, "7", "Root=1-2", "arn:aws:iam::1:user/ü")
+    whole = Event("id", "name", b"\x00\xff", 123.456789, "7", "Root=1-2", Caller("123456789012", "eu-ü-1", "AKIA"))
     await queue.accept(whole)
     (queued,) = (await claim(queue)).events
     assert (queued.event, queued.tries) == (whole, Tries())
@@ -150,6 +151,13 @@ async def test_what_already_runs_takes_room(queue: EventQueue) -> None:
     claimed = await claim(queue, room=Room(9, 3, {"slow": 1, "full": 3}))
     assert (numbers(claimed), claimed.next_due) == ([0, 1], None), "without room nothing is awaited"
     assert await claim(queue, room=Room(9, 3, {"slow": 3, "full": 4})) == Claimed((), None)
+
+
+async def test_a_reservation_leaves_less_room(queue: EventQueue) -> None:
+    for number in range(5):
+        await queue.accept(event(number))
+    assert numbers(await claim(queue, room=Room(9, 4, {"f": 1}, reserved={"f": 3}))) == [0, 1]
+    assert numbers(await claim(queue, room=Room(9, 1, {}, reserved={"f": 3}))) == [2]
 
 
 async def test_the_next_due_is_the_earliest_that_has_room(queue: EventQueue) -> None:

@@ -23,7 +23,7 @@ owners = st.sampled_from(["x", "y"])
 class Queues(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
+        self.runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
         self.folder = Path(tempfile.mkdtemp())
         self.model = MemoryEventQueue()
         self.tested: EventQueue = self.runner.run(self.open())

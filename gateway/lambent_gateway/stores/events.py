@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, func, insert, select, update
 
+from lambent_core.caller import Caller
 from lambent_core.retry import Tries
 from lambent_gateway.stores.events_base import Claimed, Event, QueuedEvent, Reschedule, Room
 from lambent_gateway.stores.events_tables import events, open_sqlite, payloads, take_ids, translated
@@ -97,7 +98,9 @@ def _insert(connection: Connection, accepted: Sequence[Event]) -> None:
                 "request_id": event.request_id,
                 "qualifier": event.qualifier,
                 "trace_id": event.trace_id,
-                "identity": event.identity,
+                "account": event.caller.account,
+                "region": event.caller.region,
+                "principal": event.caller.principal,
             }
             for id, event in zip(ids, accepted, strict=True)
         ],
@@ -176,7 +179,7 @@ def _queued(row: Row[tuple[object, ...]]) -> QueuedEvent:
         accepted_at=row.accepted_at,
         qualifier=row.qualifier,
         trace_id=row.trace_id,
-        identity=row.identity,
+        caller=Caller(row.account, row.region, row.principal),
     )
     return QueuedEvent(row.id, event, Tries(row.attempts, row.setbacks))
 

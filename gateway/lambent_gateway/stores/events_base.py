@@ -10,10 +10,11 @@ The queue of asynchronous invocations: what it promises, whoever keeps it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from lambent_core.invocation import LATEST
+from lambent_core.caller import Caller
+from lambent_core.function import LATEST
 from lambent_core.retry import Tries
 
 
@@ -27,7 +28,7 @@ class Event:
     accepted_at: float
     qualifier: str = LATEST
     trace_id: str = ""
-    identity: str = ""
+    caller: Caller = Caller()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,12 @@ class Room:
     """Further events wanted."""
     per_function: int
     running: Mapping[str, int]
+    reserved: Mapping[str, int] = field(default_factory=dict)
+    """Functions that may run fewer than `per_function`."""
 
     def of(self, function: str) -> int:
-        return self.per_function - self.running.get(function, 0)
+        most = min(self.per_function, self.reserved.get(function, self.per_function))
+        return most - self.running.get(function, 0)
 
 
 @dataclass(frozen=True, slots=True)

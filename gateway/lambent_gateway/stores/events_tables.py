@@ -64,7 +64,9 @@ events = Table(
     Column("request_id", Text, nullable=False),
     Column("qualifier", Text, nullable=False),
     Column("trace_id", Text, nullable=False),
-    Column("identity", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("principal", Text, nullable=False),
 )
 payloads = Table(
     "event_payloads",
