@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import random
+import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -27,6 +29,7 @@ from lambent_core.environment_variables import Surroundings
 from lambent_core.function import LATEST, Function
 from lambent_core.log_lines import log_stream_name
 from lambent_core.operations import OperationTable
+from lambent_core.retry import RetryPolicy
 from lambent_core.runtime_pool import AgentId
 from lambent_core.scheduling import Scheduler, SchedulingLimits
 from lambent_gateway import identifiers, logging
@@ -39,6 +42,8 @@ from lambent_gateway.api.invoke import InvokeApi
 from lambent_gateway.api.operating import Operating, router
 from lambent_gateway.api.service_model import load_service_model
 from lambent_gateway.clock import SystemClock
+from lambent_gateway.drivers.async_invocations import AsyncInvocations, AsyncLimits
+from lambent_gateway.drivers.async_invocations import Functions as EventFunctions
 from lambent_gateway.drivers.catalogue import Catalogue
 from lambent_gateway.drivers.deployment import Deployments
 from lambent_gateway.drivers.fleet import Fleet
@@ -103,13 +108,22 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Ready) -> N
             timeout_keep_alive=75,
             timeout_graceful_shutdown=int(settings.server.drain_seconds),
         )
-        server = uvicorn.Server(config)
+        server = _Server(config)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
         platform.serving.server = server
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve([listener]))
             while not server.started and not server.should_exit:
                 await asyncio.sleep(0.005)
             ready(Started(platform.endpoint, settings.data_dir, platform.sandbox))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own handling of signals raises them again when it is done, which would end us before our parts are taken apart."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()
 
 
 @dataclass(slots=True)
@@ -177,7 +191,7 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
     deployments = Deployments(documents, packages, identifiers.new_request_id)
     deployments.start()
     stack.push_async_callback(deployments.stop)
-    asynchronous = await _asynchronous(settings, events, invoker, metrics, clock, stack)
+    asynchronous = _asynchronous(settings, events, invoker, admission, stack)
     metrics.gauges = Gauges(
         environments=invoker.states,
         pool=fleet.states,
@@ -212,6 +226,37 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
     )
     application = front(invoke_api, urls, build_app(parts, router(operating)))
     return Platform(endpoint, sandbox, application, invoke_api, serving)
+
+
+def _asynchronous(
+    settings: Settings, events: SqlEventQueue, invoker: Invoker, admission: Admission, stack: AsyncExitStack
+) -> AsyncInvocations:
+    def policy(name: str) -> RetryPolicy | None:
+        route = invoker.routes.get(name)
+        if route is None:
+            return RetryPolicy() if name in invoker.unavailable else None
+        config = route.function.spec.event_invoke_config
+        return RetryPolicy(
+            config.maximum_retry_attempts, config.maximum_event_age_in_seconds, admission.reserved.get(name)
+        )
+
+    limits = settings.asynchronous
+    asynchronous = AsyncInvocations(
+        events,
+        run=invoker.run,
+        functions=EventFunctions(
+            policy=policy,
+            reserved=lambda: admission.reserved,
+            dropped=lambda name, condition: invoker.dropped(name, condition),
+        ),
+        clock=SystemClock(),
+        chance=random.random,
+        owner="local",
+        limits=AsyncLimits(limits.concurrency_max, limits.concurrency_per_function_max),
+    )
+    asynchronous.start()
+    stack.push_async_callback(asynchronous.stop, settings.server.drain_seconds)
+    return asynchronous
 
 
 async def _fleet(
@@ -312,7 +357,9 @@ def _data_dir(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("a")
     except OSError as error:
-        raise CannotStart(f"the data directory {folder} can't be used: {error.strerror}. Name another with --data-dir.") from error
+        raise CannotStart(
+            f"the data directory {folder} can't be used: {error.strerror}. Name another with --data-dir."
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -45,6 +45,8 @@ class ScalingSettings:
 class AsyncSettings:
     concurrency_max: int = 500
     """Asynchronous invocations run at once: half the account's concurrency, so that synchronous callers keep theirs."""
+    concurrency_per_function_max: int = 100
+    """Of these, one function's: five such functions before any of them keeps the others waiting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-
-from tests.integration.platform_process import Platform, wait_for
+from tests.platform_process import Platform, wait_for
 
 NOTES = (
-    "import os, pathlib\n"
-    "def handler(event, context):\n"
-    "    (pathlib.Path(event['folder']) / str(event['n'])).touch()\n"
+    "import os, pathlib\ndef handler(event, context):\n    (pathlib.Path(event['folder']) / str(event['n'])).touch()\n"
 )
 
 
@@ -27,7 +24,9 @@ def notes() -> Iterator[Path]:
 
 
 def test_environments_are_found_again(platform: Platform) -> None:
-    platform.function("counter", "count = 0\ndef handler(event, context):\n    global count\n    count += 1\n    return count\n")
+    platform.function(
+        "counter", "count = 0\ndef handler(event, context):\n    global count\n    count += 1\n    return count\n"
+    )
     assert [platform.invoke("counter")["Payload"] for _ in range(3)] == [1, 2, 3]
     platform.kill()
     platform.start()
@@ -68,7 +67,9 @@ def test_functions_survive_with_their_code(platform: Platform) -> None:
     platform.kill()
     platform.start()
     after = platform.client().get_function(FunctionName="kept")["Configuration"]
-    assert {k: v for k, v in before.items() if k != "ResponseMetadata"} == {k: v for k, v in after.items() if k != "ResponseMetadata"}
+    assert {k: v for k, v in before.items() if k != "ResponseMetadata"} == {
+        k: v for k, v in after.items() if k != "ResponseMetadata"
+    }
     assert platform.invoke("kept")["Payload"] == "kept"
 
 

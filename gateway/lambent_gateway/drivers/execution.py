@@ -19,6 +19,9 @@ from lambent_gateway.drivers.fleet import Initialized, Specialization
 from lambent_gateway.environments.agents import Agent
 from lambent_gateway.routes import Route
 
+LINE_BYTES_MAX = 262_144
+"""An event of a log may have so many bytes (CloudWatch Logs quotas, "Event size")."""
+
 Done = Callable[[Outcome | LambdaError], None]
 
 
@@ -47,7 +50,7 @@ class Pending:
     error_type: str = ""
     function_error: bool = False
     log: list[bytes] = field(default_factory=list)
-    """What is not written to the log yet."""
+    """Whole lines that are not written to the log yet."""
     tail: LogTail | None = None
 
 
@@ -77,11 +80,25 @@ class ExecutionEnvironment:
     init_ns: int = 0
     """Until the first REPORT has told it."""
     overdue_at: float = inf
+    unfinished_line: bytes = b""
+    """Output since the last newline: a chunk of output ends anywhere, an event of the log at a line's end."""
 
     def claimed(self, agent: Agent) -> Specialization:
         self.agent = agent
         self.route.metrics.cold_start("agent", asyncio.get_running_loop().time() - self.asked_at)
         return self.told.claimed(self, agent)
+
+    def whole_lines(self, text: bytes) -> bytes:
+        """What of the output is whole lines by now; a line longer than `LINE_BYTES_MAX` is cut."""
+        text = self.unfinished_line + text
+        end = text.rfind(b"\n") + 1 or (len(text) if len(text) > LINE_BYTES_MAX else 0)
+        self.unfinished_line = text[end:]
+        return text[:end]
+
+    def last_line(self) -> bytes:
+        """What is left at the end of an invocation, as a line."""
+        text, self.unfinished_line = self.unfinished_line, b""
+        return text + b"\n" if text else b""
 
     def initialized(self, outcome: Initialized) -> None:
         self.init_ns = outcome.init_ns

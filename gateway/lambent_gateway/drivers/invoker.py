@@ -109,9 +109,11 @@ class Invoker:
         self.begin(invocation, sink.finish, sink)
         return await sink.drain(start, chunk)
 
-    def running(self) -> int:
-        """Invocations accepted and not answered."""
-        return len(self._pending)
+    def dropped(self, name: str, condition: str) -> None:
+        """Counts an event that was given up."""
+        route = self.routes.get(name)
+        if route is not None:
+            route.metrics.dropped(condition)
 
     def states(self) -> dict[tuple[str, str], int]:
         """Environments by function and state."""
@@ -167,12 +169,14 @@ class Invoker:
 
     def logged(self, environment: ExecutionEnvironment, text: bytes) -> None:
         running, at_ms = environment.running, int(self._clock.time() * 1000)
+        lines = environment.whole_lines(text)
         if running is None:
-            self._write_log(environment.route.name, at_ms, environment.log_stream, None, text)
+            if lines:
+                self._write_log(environment.route.name, at_ms, environment.log_stream, None, lines)
             return
-        running.log.append(text)
+        running.log.append(lines)
         if running.tail is not None:
-            running.tail.add(text)
+            running.tail.add(lines)
         self._flush(environment, running, at_ms)
 
     def reported(self, environment: ExecutionEnvironment, report: Report) -> None:
@@ -314,6 +318,7 @@ class Invoker:
         text = lines.end(now, request_id, report) + lines.report(now, request_id, report, environment.init_ns)
         if report.status is ReportStatus.TIMEOUT:
             text = lines.timed_out(now, request_id, running.route.timeout_ms / 1000) + text
+        text = environment.last_line() + text
         running.log.append(text)
         if running.tail is not None:
             running.tail.add(text)

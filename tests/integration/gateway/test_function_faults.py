@@ -1,8 +1,7 @@
 """Functions that misbehave: Lambda's error for their caller, nothing for anybody else."""
 
 import pytest
-
-from tests.integration.platform_process import Platform
+from tests.platform_process import Platform
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 import base64
 import http.client
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from botocore.exceptions import ClientError
-
-from tests.integration.platform_process import ROLE, Platform, wait_for
+from tests.platform_process import ROLE, Platform, package, wait_for
 
 ECHO = "def handler(event, context):\n    return event\n"
 
@@ -19,8 +20,12 @@ def echo(shared_platform: Platform) -> Platform:
     return shared_platform
 
 
-def connection(platform: Platform) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(platform.endpoint.removeprefix("http://"), timeout=20)
+@pytest.fixture
+def wire(echo: Platform) -> Iterator[http.client.HTTPConnection]:
+    """A connection of our own, for what boto3 never does."""
+    with closing(http.client.HTTPConnection(echo.endpoint.removeprefix("http://"), timeout=20)) as made:
+        made.connect()
+        yield made
 
 
 INVOKE = "/2015-03-31/functions/echo/invocations"
@@ -41,15 +46,13 @@ def test_a_function_has_many_names(echo: Platform, name: str) -> None:
     assert echo.invoke(name, {"a": 1})["Payload"] == {"a": 1}
 
 
-def test_curl_needs_no_headers_and_no_body(echo: Platform) -> None:
-    wire = connection(echo)
+def test_curl_needs_no_headers_and_no_body(wire: http.client.HTTPConnection) -> None:
     wire.request("POST", INVOKE)
     answer = wire.getresponse()
     assert (answer.status, answer.read()) == (200, b"{}")
 
 
-def test_one_connection_serves_many_requests_of_every_kind(echo: Platform) -> None:
-    wire = connection(echo)
+def test_one_connection_serves_many_requests_of_every_kind(wire: http.client.HTTPConnection) -> None:
     for number in range(3):
         wire.request("POST", INVOKE, body=json.dumps(number))
         assert wire.getresponse().read() == str(number).encode()
@@ -57,9 +60,7 @@ def test_one_connection_serves_many_requests_of_every_kind(echo: Platform) -> No
         assert wire.getresponse().read() == b"ok"
 
 
-def test_pipelined_requests_are_answered_in_order(echo: Platform) -> None:
-    wire = connection(echo)
-    wire.connect()
+def test_pipelined_requests_are_answered_in_order(wire: http.client.HTTPConnection) -> None:
     requests = b"".join(
         f"POST {INVOKE} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{number}".encode() for number in range(5)
     )
@@ -70,9 +71,7 @@ def test_pipelined_requests_are_answered_in_order(echo: Platform) -> None:
     assert [part[-1:] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"0", b"1", b"2", b"3", b"4"]
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(echo: Platform) -> None:
-    wire = connection(echo)
-    wire.connect()
+def test_a_client_that_asks_first_is_told_to_go_on(wire: http.client.HTTPConnection) -> None:
     head = f"POST {INVOKE} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     wire.sock.sendall(head.encode())
     assert wire.sock.recv(1024).startswith(b"HTTP/1.1 100 Continue")
@@ -80,8 +79,7 @@ def test_a_client_that_asks_first_is_told_to_go_on(echo: Platform) -> None:
     assert wire.sock.recv(1024).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_chunked_body_is_taken(echo: Platform) -> None:
-    wire = connection(echo)
+def test_a_chunked_body_is_taken(wire: http.client.HTTPConnection) -> None:
     wire.request(
         "POST", INVOKE, body=iter([b'{"a":', b" 1}"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"}
     )
@@ -158,9 +156,8 @@ def test_a_runtime_that_is_not_here_is_named(echo: Platform) -> None:
     assert caught.value.response["Error"]["Code"] == "InvalidRuntimeException"
 
 
-def test_a_client_that_hangs_up_costs_nobody_else_anything(echo: Platform) -> None:
+def test_a_client_that_hangs_up_costs_nobody_else_anything(echo: Platform, wire: http.client.HTTPConnection) -> None:
     echo.function("slow", "import time\ndef handler(event, context):\n    time.sleep(0.3)\n    print('done')\n")
-    wire = connection(echo)
     wire.request("POST", "/2015-03-31/functions/slow/invocations", body="{}")
     wire.close()
     assert echo.invoke("echo", {"a": 1})["Payload"] == {"a": 1}
@@ -199,14 +196,12 @@ def test_an_update_is_served_by_new_environments(platform: Platform) -> None:
     client = platform.client()
     platform.function("f", "def handler(event, context):\n    return 1\n")
     assert platform.invoke("f")["Payload"] == 1
-    from tests.integration.platform_process import package
-
     client.update_function_code(
         FunctionName="f", ZipFile=package({"app.py": "def handler(event, context):\n    return 2\n"})
     )
     client.get_waiter("function_updated_v2").wait(FunctionName="f", WaiterConfig={"Delay": 1})
     assert platform.invoke("f")["Payload"] == 2
-    client.update_function_configuration(FunctionName="f", Environment={"Variables": {"A": "b"}}, Role=ROLE)
+    client.update_function_configuration(FunctionName="f", Environment={"Variables": {"KEY": "b"}}, Role=ROLE)
     client.get_waiter("function_updated_v2").wait(FunctionName="f", WaiterConfig={"Delay": 1})
     assert platform.invoke("f")["Payload"] == 2
     client.delete_function(FunctionName="f")

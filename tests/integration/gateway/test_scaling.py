@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-
-from tests.integration.platform_process import Platform, wait_for
+from tests.platform_process import Platform, wait_for
 
 MEETING = (
     "import os, time, pathlib\n"

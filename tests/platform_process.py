@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SERVE = """
 import json, sys
 from pathlib import Path
@@ -80,7 +80,8 @@ class Platform:
                 env={**os.environ, "PYTHONPATH": folders},
             )
         assert self.process.stdout is not None
-        self.endpoint = self.process.stdout.readline().strip()
+        with self.process.stdout as output:
+            self.endpoint = output.readline().strip()
         assert self.endpoint, self.log.read_text()[-3000:]
         # The next start takes the same port, so that clients and agents find it again.
         self.server["port"] = int(self.endpoint.rpartition(":")[2])
