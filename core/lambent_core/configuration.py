@@ -62,7 +62,7 @@ def with_members(spec: FunctionSpec, members: Mapping[str, Any]) -> FunctionSpec
         changes["environment"] = Environment(variables=members["Environment"].get("Variables", {}))
     if "KMSKeyArn" in members:
         changes["kms_key_arn"] = members["KMSKeyArn"] or None
-    if not (members.get("DeadLetterConfig") or {"TargetArn": "kept"}).get("TargetArn"):
+    if "DeadLetterConfig" in members and not members["DeadLetterConfig"].get("TargetArn"):
         changes["dead_letter_config"] = None  # an empty target takes the queue away
     return msgspec.structs.replace(spec, **changes)
 

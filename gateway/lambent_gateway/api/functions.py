@@ -5,7 +5,6 @@ Functions: CreateFunction to DeleteFunction. Behaviour: AWS API reference pages 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -135,8 +134,8 @@ def page(items: Sequence[T], members: Mapping[str, Any], *, name: Callable[[T], 
 
 def _read_marker(marker: str) -> str:
     try:
-        return base64.urlsafe_b64decode(marker).decode()
-    except (binascii.Error, UnicodeDecodeError):
+        return base64.b64decode(marker, altchars=b"-_", validate=True).decode()
+    except ValueError:
         raise InvalidParameterValue("Invalid marker: give back NextMarker as it was answered.") from None
 
 

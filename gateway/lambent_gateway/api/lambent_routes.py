@@ -63,7 +63,7 @@ def _add_functions(router: APIRouter, parts: Parts) -> None:
     @router.get("/functions", response_class=Response, tags=["functions"])
     async def list_functions() -> Response:
         """All functions as manifests, with their status."""
-        items = [msgspec.to_builtins(function) for function in parts.functions.all()]
+        items = [_shown(function) for function in parts.functions.all()]
         return _json({"apiVersion": API_VERSION, "kind": "FunctionList", "items": items})
 
     @router.get("/functions/{name}", response_class=Response, tags=["functions"])
@@ -106,8 +106,8 @@ def _not_found(parts: Parts, name: str) -> ResourceNotFound:
     return ResourceNotFound(f"Function not found: {Caller(parts.account, parts.region).function_arn(name)}")
 
 
-def _shown(function: Function) -> Any:
-    return msgspec.to_builtins(function)
+def _shown(function: Function) -> dict[str, Any]:
+    return {"apiVersion": function.api_version, "kind": function.kind, **msgspec.to_builtins(function)}
 
 
 def _json(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

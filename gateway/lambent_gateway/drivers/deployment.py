@@ -34,6 +34,7 @@ class Deployments:
     async def stop(self) -> None:
         if self._unsubscribe:
             self._unsubscribe()
+            self._unsubscribe = None
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
