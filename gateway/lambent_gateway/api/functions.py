@@ -119,7 +119,7 @@ async def delete_function(call: Call) -> Mapping[str, Any]:
         await call.parts.functions.remove(target.name, lambda: call.not_found(unqualified))
     else:
         call.existing(unqualified)  # a version that does not exist is deleted already
-    return {"StatusCode": 200}
+    return {"StatusCode": 204}
 
 
 def page(items: Sequence[T], members: Mapping[str, Any], *, name: Callable[[T], str]) -> tuple[list[T], str | None]:

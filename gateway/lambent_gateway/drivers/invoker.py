@@ -83,7 +83,7 @@ class Invoker:
         if isinstance(effects, ThrottleReason):
             del self._pending[id]
             route.metrics.throttled(effects)
-            raise throttled(effects)
+            raise throttled(effects, off=self.scheduler.admission.reserved.get(route.name) == 0)
         route.metrics.running += 1
         self._perform(route.name, effects)
 
@@ -339,6 +339,11 @@ class Invoker:
         return asyncio.get_running_loop().time()
 
 
-def throttled(reason: ThrottleReason) -> TooManyRequests:
-    """AWS's 429: "Rate Exceeded.", the reason, and when to try again (one second, as its SDKs' back-off expects)."""
-    return TooManyRequests("Rate Exceeded.", fields={"Reason": reason.value}, headers={"Retry-After": "1"})
+def throttled(reason: ThrottleReason, *, off: bool = False) -> TooManyRequests:
+    """
+    AWS's 429: "Rate Exceeded.", the reason, and when to try again (one second, as its SDKs' back-off expects).
+
+    Of a function that is switched `off` by a reservation of zero AWS says no time: trying again won't help.
+    """
+    headers = {} if off else {"Retry-After": "1"}
+    return TooManyRequests("Rate Exceeded.", fields={"Reason": reason.value}, headers=headers)
