@@ -16,7 +16,7 @@ var version = "dev"
 func main() {
 	runtime.GOMAXPROCS(1)
 	runtime.LockOSThread() // children die with the thread that started them
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(50) // invocations make no garbage; what large payloads leave shall not stay
 	settings, err := supervisor.ReadSettings(os.Environ())
 	if err == nil {
 		err = supervisor.Run(settings, version)

@@ -71,7 +71,8 @@ type Phases struct {
 
 // BootstrapInit is the body of INIT towards a bootstrap.
 type BootstrapInit struct {
-	Handler     string            `json:"handler"`
+	Handler string `json:"handler"`
+	// Environment is nil for a process that was started with it.
 	Environment map[string]string `json:"environment"`
 	TaskRoot    string            `json:"taskRoot"`
 	OptRoot     string            `json:"optRoot"`

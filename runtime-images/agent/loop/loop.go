@@ -7,7 +7,12 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 )
+
+// briefMs is how long a lively loop waits before it counts as at rest: longer than a busy environment's pauses, too short to delay
+// the unpacking of code, which needs the processor.
+const briefMs = 2
 
 const (
 	Readable uint32 = syscall.EPOLLIN
@@ -46,6 +51,9 @@ type Loop struct {
 	timers   []*Timer
 	settled  []func()
 	stopped  bool
+	lively   bool // the last wait brought something
+	events   []syscall.EpollEvent
+	batch    int // how many of events the last wait brought
 
 	mutex  sync.Mutex
 	posted []func()
@@ -94,6 +102,17 @@ func (l *Loop) NewTimer(fire func()) *Timer {
 	return timer
 }
 
+// Brought says whether the wait that brought the events at hand found this descriptor ready too. Then what was ready before the others is
+// not missed by asking this first, without a system call.
+func (l *Loop) Brought(fd int) bool {
+	for _, event := range l.events[:l.batch] {
+		if event.Fd == int32(fd) {
+			return true
+		}
+	}
+	return false
+}
+
 // OnSettled has a function called whenever all events at hand are handled, before the loop waits again.
 func (l *Loop) OnSettled(f func()) { l.settled = append(l.settled, f) }
 
@@ -111,16 +130,17 @@ func (l *Loop) Stop() { l.stopped = true }
 
 // Run handles events until Stop.
 func (l *Loop) Run() error {
-	events := make([]syscall.EpollEvent, 64)
+	l.events = make([]syscall.EpollEvent, 64)
 	for !l.stopped {
-		n, err := syscall.EpollWait(l.epoll, events, l.patience())
+		n, err := l.await(l.events)
 		if err != nil && err != syscall.EINTR {
 			return err
 		}
-		for i := 0; i < n; i++ {
+		l.batch = n
+		for _, event := range l.events[:n] {
 			// A handler may have removed another descriptor whose event is still in this batch.
-			if handler := l.handlers[events[i].Fd]; handler != nil {
-				handler.Ready(events[i].Events)
+			if handler := l.handlers[event.Fd]; handler != nil {
+				handler.Ready(event.Events)
 			}
 		}
 		l.fireTimers()
@@ -129,6 +149,34 @@ func (l *Loop) Run() error {
 		}
 	}
 	return nil
+}
+
+// await waits for events. While they keep coming it waits without telling Go's scheduler, which would take the processor away and give it
+// back around every wait: that costs more than the events. After a pause it waits the usual way and costs nothing.
+func (l *Loop) await(events []syscall.EpollEvent) (int, error) {
+	patience := l.patience()
+	if l.lively {
+		brief := uintptr(briefMs)
+		if patience >= 0 && patience < briefMs {
+			brief = uintptr(patience)
+		}
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])),
+			uintptr(len(events)), brief, 0, 0)
+		if errno != 0 {
+			return 0, errno
+		}
+		if n > 0 {
+			return int(n), nil
+		}
+		l.lively = false
+		if patience >= 0 && patience <= briefMs {
+			return 0, nil
+		}
+		patience = l.patience()
+	}
+	n, err := syscall.EpollWait(l.epoll, events, patience)
+	l.lively = n > 0
+	return max(n, 0), err
 }
 
 // patience is the time until the next timer for epoll: milliseconds, rounded up so that no timer fires early.

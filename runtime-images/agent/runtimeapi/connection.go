@@ -54,7 +54,7 @@ func (c *connection) read() {
 	if cap(c.in)-len(c.in) < readBytes {
 		c.in = append(make([]byte, 0, max(2*len(c.in), 2*readBytes)), c.in...)
 	}
-	n, err := syscall.Read(c.fd, c.in[len(c.in):cap(c.in)])
+	n, err := loop.Read(c.fd, c.in[len(c.in):cap(c.in)])
 	if err == syscall.EAGAIN || err == syscall.EINTR {
 		return
 	}
@@ -207,12 +207,12 @@ func (c *connection) write(data []byte) {
 		return
 	}
 	if len(c.unsent) == 0 {
-		n, err := syscall.Write(c.fd, data)
+		n, err := loop.Write(c.fd, data)
 		if err != nil && err != syscall.EAGAIN && err != syscall.EINTR {
 			c.close()
 			return
 		}
-		data = data[max(n, 0):]
+		data = data[n:]
 		if len(data) == 0 {
 			return
 		}

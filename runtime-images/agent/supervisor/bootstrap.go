@@ -14,7 +14,7 @@ type bootstrap struct {
 	reader  link.Reader
 	unsent  []byte
 	receive func(link.Frame) error
-	broken  func()
+	closed  func() // the runtime can't be talked to any more
 }
 
 // openBootstrap makes a socket pair. The second value is the runtime's end.
@@ -34,11 +34,11 @@ func (b *bootstrap) send(frame []byte) {
 		return
 	}
 	if len(b.unsent) == 0 {
-		n, err := syscall.Write(b.fd, frame)
+		n, err := loop.Write(b.fd, frame)
 		if err != nil && err != syscall.EAGAIN && err != syscall.EINTR {
 			return // its process has ended, which is told on another way
 		}
-		frame = frame[max(n, 0):]
+		frame = frame[n:]
 		if len(frame) == 0 {
 			return
 		}
@@ -56,7 +56,8 @@ func (b *bootstrap) Ready(events uint32) {
 		b.send(unsent)
 	}
 	if events&(loop.Readable|loop.Ended) != 0 && !b.read() && b.fd >= 0 {
-		b.broken()
+		b.close()
+		b.closed()
 	}
 }
 
@@ -74,7 +75,7 @@ func (b *bootstrap) more() bool {
 
 // read takes what there is, once. False: nothing will come any more.
 func (b *bootstrap) read() bool {
-	n, err := syscall.Read(b.fd, b.reader.Space())
+	n, err := loop.Read(b.fd, b.reader.Space())
 	if err == syscall.EAGAIN || err == syscall.EINTR {
 		return true
 	}

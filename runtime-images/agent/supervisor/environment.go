@@ -19,6 +19,7 @@ const (
 	bootstrapVariable = "LAMBENT_BOOTSTRAP_FD=3"
 	wrapperVariable   = "AWS_LAMBDA_EXEC_WRAPPER"
 	sampleNs          = 50e6
+	hangupNs          = 1e9 // a process that ends closes its socket a little before
 	commandNotFound   = 127
 )
 
@@ -28,6 +29,7 @@ type environment struct {
 	slot      *slot.Slot
 	wake      *loop.Timer
 	watch     *loop.Timer
+	hangup    *loop.Timer
 	spec      *link.Specialization
 	places    sandbox.Places
 	loading   *preparation
@@ -44,6 +46,7 @@ func newEnvironment(a *Agent, number uint16) (*environment, error) {
 	e.slot = slot.New(number, e)
 	e.wake = a.loop.NewTimer(func() { e.slot.TimePassed(loop.Now()) })
 	e.watch = a.loop.NewTimer(e.watchMemory)
+	e.hangup = a.loop.NewTimer(func() { e.slot.BrokeProtocol(loop.Now()) })
 	var err error
 	e.api, err = runtimeapi.Listen(a.loop, fromClient{e}, responseBytesMax, streamBytesMax)
 	return e, err
@@ -79,10 +82,11 @@ func (e *environment) prestartEnded(r *runtime) {
 // Start implements slot.Ports.
 func (e *environment) Start() {
 	began := loop.Now()
+	adopted := false
 	if r := e.ready; r != nil {
 		e.ready = nil
 		if servesFor(e.agent.settings, e.spec) {
-			e.running = r
+			e.running, adopted = r, true
 		} else {
 			r.process.Kill()
 		}
@@ -99,7 +103,7 @@ func (e *environment) Start() {
 	}
 	e.slot.Spawned(loop.Now() - began)
 	if e.running.bootstrap != nil {
-		e.running.bootstrap.send(link.Append(nil, link.Init, 0, e.slot.Number, e.bootstrapInit()))
+		e.running.bootstrap.send(link.Append(nil, link.Init, 0, e.slot.Number, e.bootstrapInit(adopted)))
 	}
 	e.watchMemory()
 }
@@ -164,10 +168,14 @@ func (e *environment) variables() map[string]string {
 	return variables
 }
 
-func (e *environment) bootstrapInit() []byte {
-	body, err := json.Marshal(link.BootstrapInit{
-		Handler: e.spec.Handler, Environment: e.variables(), TaskRoot: e.places.Task, OptRoot: e.places.Opt, Function: e.spec.Function,
-	})
+// bootstrapInit is the body of INIT. A process that was started for this function has its environment already, and perhaps a wrapper's
+// changes to it.
+func (e *environment) bootstrapInit(adopted bool) []byte {
+	init := link.BootstrapInit{Handler: e.spec.Handler, TaskRoot: e.places.Task, OptRoot: e.places.Opt, Function: e.spec.Function}
+	if adopted {
+		init.Environment = e.variables()
+	}
+	body, err := json.Marshal(init)
 	if err != nil {
 		panic(err) // strings and numbers
 	}
@@ -224,6 +232,7 @@ func (e *environment) ended(r *runtime) {
 		r.bootstrap.finish()
 	}
 	exit := r.process.Reap()
+	e.hangup.Set(0)
 	e.memoryMax = max(e.memoryMax, exit.MemoryMax)
 	process.KillDescendants()
 	r.output.flush(e.logFlags())
@@ -253,7 +262,7 @@ func (e *environment) FlushLog(outside bool) {
 	if outside {
 		flags = link.LogOutside
 	}
-	e.running.output.flush(flags)
+	e.running.output.catchUp(flags)
 }
 
 // Send implements slot.Ports.

@@ -40,6 +40,14 @@ func (o *output) Ready(events uint32) {
 	}
 }
 
+// catchUp sends what was in the pipe when the events at hand were found: all that was written before them. The kernel tells of a
+// write when it is done, so a pipe that it did not tell of was empty.
+func (o *output) catchUp(flags uint8) {
+	if o.paused || o.fd >= 0 && o.loop.Brought(o.fd) {
+		o.flush(flags)
+	}
+}
+
 // flush sends everything that is in the pipe now, and not what comes while it does.
 func (o *output) flush(flags uint8) {
 	if o.fd < 0 || o.uplink.Log(o.fd, logChunkBytes, flags, o.slot) == 0 {

@@ -30,7 +30,7 @@ func (e *environment) startRuntime(argv, env []string, dir string, speaksFrames 
 		}
 		defer syscall.Close(theirs)
 		r.bootstrap.receive = e.fromBootstrap
-		r.bootstrap.broken = func() { r.output.pause(false); e.slot.BrokeProtocol(loop.Now()) }
+		r.bootstrap.closed = func() { e.hangup.Set(loop.Now() + hangupNs) }
 	}
 	r.process, err = process.Start(process.Command{Argv: argv, Env: env, Dir: dir, Output: written, Link: theirs})
 	if err == nil {

@@ -12,7 +12,7 @@ import (
 const (
 	pauseMin       = 50e6
 	pauseMax       = 1000e6
-	congestedBytes = 256 << 10
+	congestedBytes = 128 << 10
 	keptBytes      = 256 << 10
 	logChunkBytes  = 32 << 10
 )
@@ -79,7 +79,7 @@ func (u *Uplink) Log(fd int, max int, flags uint8, slot uint16) int {
 	room := min(max, logChunkBytes)
 	u.out = slices.Grow(u.out, link.HeaderBytes+room)
 	body := start + link.HeaderBytes
-	n, err := syscall.Read(fd, u.out[body:body+room])
+	n, err := loop.Read(fd, u.out[body:body+room])
 	if err != nil || n <= 0 {
 		return 0
 	}
@@ -145,12 +145,12 @@ func (u *Uplink) Ready(events uint32) {
 		u.hello = u.greet()
 	}
 	if u.phase == greeting && len(u.hello) > 0 {
-		n, err := syscall.Write(u.fd, u.hello)
+		n, err := loop.Write(u.fd, u.hello)
 		if err != nil && err != syscall.EAGAIN {
 			u.lost()
 			return
 		}
-		u.hello = u.hello[max(n, 0):]
+		u.hello = u.hello[n:]
 		u.wait(len(u.hello) > 0)
 	}
 	if events&(loop.Readable|loop.Ended) != 0 {
@@ -159,7 +159,7 @@ func (u *Uplink) Ready(events uint32) {
 }
 
 func (u *Uplink) read() {
-	n, err := syscall.Read(u.fd, u.reader.Space())
+	n, err := loop.Read(u.fd, u.reader.Space())
 	if err == syscall.EAGAIN || err == syscall.EINTR {
 		return
 	}
@@ -226,7 +226,7 @@ func (u *Uplink) flush() {
 	if u.phase != joined || len(u.out) == u.sent {
 		return
 	}
-	n, err := syscall.Write(u.fd, u.out[u.sent:])
+	n, err := loop.Write(u.fd, u.out[u.sent:])
 	switch {
 	case err == syscall.EAGAIN || err == syscall.EINTR:
 		n = 0

@@ -56,10 +56,10 @@ def _initialize(link: Link) -> "tuple[Handler, Marshaller]":
 def _become(init: "dict[str, object]") -> None:
     """Takes over the function's environment, folder and module path."""
     variables = init["environment"]
-    assert isinstance(variables, dict)
-    os.environ.clear()
-    os.environ.update(variables)
-    time.tzset()
+    if isinstance(variables, dict):  # None: the process was started with them
+        os.environ.clear()
+        os.environ.update(variables)
+        time.tzset()
     task, opt = str(init["taskRoot"]), str(init["optRoot"])
     os.chdir(task)
     python = f"{opt}/python"

@@ -30,7 +30,7 @@ def agent_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if go is None:
         pytest.skip("needs Go to build the agent")
     binary = tmp_path_factory.mktemp("agent") / "lambent-agent"
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         [go, "build", "-o", str(binary), "."], cwd=IMAGES / "agent", env={**os.environ, "CGO_ENABLED": "0"}, check=True
     )
     return binary
@@ -64,7 +64,9 @@ def client(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def start(agent_binary: Path, tmp_path: Path, mounts: bool, request: pytest.FixtureRequest) -> AsyncIterator[Start]:
+async def start(
+    agent_binary: Path, tmp_path: Path, mounts: bool, request: pytest.FixtureRequest
+) -> AsyncIterator[Start]:
     """Starts an agent and, unless told otherwise, makes it a Python function of the client under test."""
     async with AsyncExitStack() as stack:
         counter = 0

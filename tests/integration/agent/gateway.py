@@ -11,11 +11,9 @@ import io
 import json
 import os
 import shutil
-import signal
-import sys
 import time
 import zipfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,7 @@ class Answer:
 
     payload: bytes = b""
     error_type: str = ""
-    log: bytes = b""
+    log: bytearray = field(default_factory=bytearray)
     content_type: str | None = None
     chunks: list[bytes] = field(default_factory=list)
     stream_error: tuple[str, bytes] | None = None
@@ -150,7 +148,13 @@ class Gateway:
             FrameType.SPECIALIZE,
             {
                 "revision": "revision 1",
-                "function": {"name": "test", "version": "$LATEST", "arn": ARN, "memoryMb": 128, "timeoutMs": timeout_ms},
+                "function": {
+                    "name": "test",
+                    "version": "$LATEST",
+                    "arn": ARN,
+                    "memoryMb": 128,
+                    "timeoutMs": timeout_ms,
+                },
                 "handler": handler,
                 "runtime": runtime,
                 "environment": dict(variables or {}),
@@ -185,7 +189,9 @@ class Gateway:
         """INVOKE; the answer is to be collected. Returns the request id."""
         assert self.peer is not None
         self.requests += 1
-        head = head or InvokeHead(f"00000000-0000-0000-0000-{self.requests:012}", ARN, "Root=1-5759e988-bd862e3fe1be46a994272793")
+        head = head or InvokeHead(
+            f"00000000-0000-0000-0000-{self.requests:012}", ARN, "Root=1-5759e988-bd862e3fe1be46a994272793"
+        )
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         deadline_ms = int(time.time() * 1000) + timeout_ms
         self.peer.writer.write(link.encode_invoke(deadline_ms, head, data, stream=stream))
@@ -276,4 +282,4 @@ def zip_of(files: Mapping[str, str | bytes]) -> bytes:
 
 
 def can_mount() -> bool:
-    return os.geteuid() == 0 and shutil.which("unshare") is not None and os.system("unshare -m true 2>/dev/null") == 0  # noqa: S605, S607
+    return os.geteuid() == 0 and shutil.which("unshare") is not None and os.system("unshare -m true 2>/dev/null") == 0

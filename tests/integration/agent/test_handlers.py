@@ -129,7 +129,9 @@ async def test_the_context_object(start: Start, client: str) -> None:
     remaining = value.pop("remaining")
     text = value.pop("repr")
     assert 8_000 < remaining <= 10_000
-    assert text.startswith("LambdaContext([aws_request_id=8476a536-e9f4-11e8-9739-2dfe598c3fcd,log_group_name=/aws/lambda/test,")
+    assert text.startswith(
+        "LambdaContext([aws_request_id=8476a536-e9f4-11e8-9739-2dfe598c3fcd,log_group_name=/aws/lambda/test,"
+    )
     assert value == {
         "aws_request_id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
         "log_group_name": "/aws/lambda/test",
@@ -168,7 +170,9 @@ async def test_client_context_that_is_no_json(start: Start, client: str) -> None
 
 
 async def test_the_trace_id_is_the_invocations(start: Start, client: str) -> None:
-    gateway = await start("import os\ndef handler(event, context):\n    return os.environ.get('_X_AMZN_TRACE_ID')\n", client=client)
+    gateway = await start(
+        "import os\ndef handler(event, context):\n    return os.environ.get('_X_AMZN_TRACE_ID')\n", client=client
+    )
     ids = ["Root=1-a", "Root=1-b", "", "Root=1-c"]
     seen = [(await gateway.invoke(head=InvokeHead(f"id-{i}", ARN, trace))).value for i, trace in enumerate(ids)]
     assert seen == ["Root=1-a", "Root=1-b", None, "Root=1-c"]
@@ -186,7 +190,9 @@ async def test_where_a_handler_can_be(start: Start, client: str, handler: str) -
 
 
 async def test_globals_live_as_long_as_the_environment(start: Start, client: str) -> None:
-    gateway = await start("calls = []\ndef handler(event, context):\n    calls.append(event)\n    return calls\n", client=client)
+    gateway = await start(
+        "calls = []\ndef handler(event, context):\n    calls.append(event)\n    return calls\n", client=client
+    )
     await gateway.invoke(1)
     assert (await gateway.invoke(2)).value == [1, 2]
 
