@@ -21,6 +21,7 @@ HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 """Headers of one connection, which neither the function nor the caller of a URL gets to see from the other."""
+TRACE_HEADER = "x-amzn-trace-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,12 @@ def event_of(request: HttpRequest, context: UrlContext) -> dict[str, object]:
         event["body"] = request.body.decode() if is_text else base64.b64encode(request.body).decode()
     event["isBase64Encoded"] = not is_text
     return event
+
+
+def trace_id_of(given: str, request_id: str) -> str:
+    """The caller's trace, or one made of the request id: both are random, and so one draw serves."""
+    digits = request_id.replace("-", "")
+    return given or f"Root=1-{digits[:8]}-{digits[8:]};Parent={digits[16:]};Sampled=0"
 
 
 def join_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

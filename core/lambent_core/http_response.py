@@ -27,7 +27,8 @@ HEAD_BYTES_MAX = 64 * 1024
 _SEPARATOR = bytes(8)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_IN_VALUE = re.compile(r"[\0\r\n]")
-_BODILESS = frozenset({204, 205, 304})
+BODILESS = frozenset({204, 205, 304})
+"""Statuses of responses that have no body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,13 @@ def infer_response(payload: bytes) -> HttpResponse:
         body = answer if isinstance(answer, str) else _compact(answer)
         return HttpResponse(200, (("Content-Type", "application/json"),), _encode(body))
     response = _head(answer)
-    return response if response.status in _BODILESS else HttpResponse(response.status, response.headers, _body(answer))
+    return response if response.status in BODILESS else HttpResponse(response.status, response.headers, _body(answer))
+
+
+def streamed_response(content_type: str) -> HttpResponse:
+    """The head of a streamed response that brings none of its own."""
+    usable = content_type and not _BAD_IN_VALUE.search(content_type)
+    return HttpResponse(200, (("Content-Type", content_type if usable else "application/octet-stream"),))
 
 
 class StreamedHead:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lambent_core.http_event import HttpRequest, UrlContext, encode_event, event_of, join_headers
+from lambent_core.http_event import HttpRequest, UrlContext, encode_event, event_of, join_headers, trace_id_of
 
 REQUEST = HttpRequest(
     method="POST",
@@ -138,3 +138,10 @@ def test_it_is_encoded_as_compact_json() -> None:
     encoded = encode_event(replace(REQUEST, body="é".encode()), CONTEXT)
     assert json.loads(encoded) == event_of(replace(REQUEST, body="é".encode()), CONTEXT)
     assert '"body":"é"'.encode() in encoded
+
+
+def test_a_trace_is_the_callers_or_made_of_the_request_id() -> None:
+    request_id = "01234567-89ab-4def-a123-456789abcdef"
+    assert trace_id_of("Root=1-2", request_id) == "Root=1-2"
+    made = "Root=1-01234567-89ab4defa123456789abcdef;Parent=a123456789abcdef;Sampled=0"
+    assert trace_id_of("", request_id) == made

@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from lambent_core.http_response import HEAD_BYTES_MAX, BadResponse, HttpResponse, StreamedHead, infer_response
+from lambent_core.http_response import (
+    HEAD_BYTES_MAX,
+    BadResponse,
+    HttpResponse,
+    StreamedHead,
+    infer_response,
+    streamed_response,
+)
 
 JSON = (("Content-Type", "application/json"),)
 
@@ -157,3 +164,11 @@ def test_a_stream_without_a_head_is_not_kept_for_ever() -> None:
     assert head.feed(b"x" * HEAD_BYTES_MAX + bytes(7)) is None
     with pytest.raises(BadResponse, match="above"):
         head.feed(b"x")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("text/html", "text/html"), ("", "application/octet-stream"), ("a\r\nb: c", "application/octet-stream")],
+)
+def test_a_stream_without_a_head_of_its_own(given: str, told: str) -> None:
+    assert streamed_response(given) == HttpResponse(200, (("Content-Type", told),))
