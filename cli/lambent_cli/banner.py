@@ -56,10 +56,10 @@ def _boto3(endpoint: str, region: str, function: str) -> list[str]:
 
 
 def _aws(endpoint: str, region: str, function: str) -> list[str]:
+    """The payload comes from stdin: as an argument, versions 1 and 2 of the command take it in different forms."""
     return [
-        f"  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --endpoint-url {endpoint} --region {region}"
-        f" lambda invoke --function-name {function} --cli-binary-format raw-in-base64-out"
-        f" --payload '{_PAYLOAD}' /dev/stdout"
+        f"  echo '{_PAYLOAD}' | AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --endpoint-url {endpoint}"
+        f" --region {region} lambda invoke --function-name {function} --payload fileb:///dev/stdin /dev/stdout"
     ]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.platform_process import ROOT, wait_for
+from tests.platform_process import ROOT, wait_for
 
 Completed = subprocess.CompletedProcess[str]
 Lambent = Callable[..., Completed]

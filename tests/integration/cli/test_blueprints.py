@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 from tests.integration.cli.conftest import Lambent
-from tests.integration.platform_process import ROOT
+from tests.platform_process import ROOT
 
 from lambent_cli import blueprint
 

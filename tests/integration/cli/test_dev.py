@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.cli.conftest import COMMAND, Lambent, environment
-from tests.integration.platform_process import wait_for
+from tests.platform_process import wait_for
 
 
 class Dev:

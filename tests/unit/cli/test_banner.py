@@ -28,9 +28,9 @@ def test_the_whole_of_it() -> None:
 aws_access_key_id="any", aws_secret_access_key="any")
           print(client.invoke(FunctionName="hello", Payload='{"name": "Ann"}')["Payload"].read().decode())
 
-          AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --endpoint-url http://127.0.0.1:9000 \
---region us-east-1 lambda invoke --function-name hello --cli-binary-format raw-in-base64-out \
---payload '{"name": "Ann"}' /dev/stdout
+          echo '{"name": "Ann"}' | AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws \
+--endpoint-url http://127.0.0.1:9000 --region us-east-1 lambda invoke --function-name hello \
+--payload fileb:///dev/stdin /dev/stdout
 
         Local mode is for code that you trust: functions run as processes of your own user, on your network.
           files: a mount namespace each

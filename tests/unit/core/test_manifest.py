@@ -269,6 +269,8 @@ def test_a_dns_label(name: str) -> None:
 
 
 def test_long_values_are_cut_in_messages() -> None:
+    whole = "ä" * 58
+    assert problems(document(layers=whole)) == [Problem("spec.layers", f'a list is wanted, not "{whole}"')]
     assert problems(document(layers="x" * 100)) == [Problem("spec.layers", f'a list is wanted, not "{"x" * 59}…')]
 
 
