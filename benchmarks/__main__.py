@@ -6,10 +6,12 @@ import argparse
 import importlib
 import sys
 import time
+from pathlib import Path
 
 from benchmarks.figures import FULL, QUICK, Figure, write_record
 from benchmarks.programs import CannotRun, build
 
+RESULTS = Path("benchmarks/results")
 SCENARIOS = ("gateway_cpu", "agent_cpu", "whole_path", "cold_start", "burst", "async_accept", "overload")
 
 
@@ -34,15 +36,16 @@ def main() -> int:
         seconds = time.monotonic() - began
         for figure in figures:
             print(figure.line(), flush=True)
-        path = write_record(name, figures, seconds)
-        print(f"  {seconds:.0f} s, {path.relative_to(path.parents[2])}\n", flush=True)
+        path = write_record(arguments.results, name, figures, seconds)
+        print(f"  {seconds:.0f} s, {path}\n", flush=True)
     return 1 if failed else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("scenario", nargs="*", choices=[*SCENARIOS, []], help="all of them if none is named")
+    parser.add_argument("scenario", nargs="*", choices=SCENARIOS, help="all if none is named")
     parser.add_argument("--quick", action="store_true", help="short rounds: shows that it works, not how fast")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the records (default: %(default)s)")
     return parser.parse_args()
 
 

@@ -31,12 +31,12 @@ class Spread:
 class Load:
     count: int
     errors: dict[str, int]
-    """By status; status 0 is a broken connection."""
+    """By outcome: a status, `function error` or `broken connection`."""
     wall_seconds: float
     rate: float
     """Answers of status 2xx per second."""
     ok: Spread
-    by_status: dict[str, Spread]
+    by_outcome: dict[str, Spread]
 
     @property
     def p50_us(self) -> float:
@@ -65,7 +65,7 @@ def load(address: str, path: str, *, connections: int, **options: object) -> Loa
 def must_succeed(run: Load) -> Load:
     """A figure over calls of which some failed is none. Raises `CannotRun`."""
     if run.errors or not run.ok.count:
-        raise CannotRun(f"calls failed (status: count): {run.errors or 'no call was answered'}")
+        raise CannotRun(f"calls failed (outcome: count): {run.errors or 'no call was answered'}")
     return run
 
 
@@ -77,12 +77,12 @@ class Caller:
         self._connection.connect()
 
     def call(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
-        """The answer's JSON. Raises `CannotRun` for any status but 2xx."""
+        """The answer's JSON. Raises `CannotRun` for any status but 2xx, and for a function's error."""
         data = b"" if body is None else orjson.dumps(body)
         self._connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
         response = self._connection.getresponse()
         text = response.read()
-        if response.status // 100 != 2:
+        if response.status // 100 != 2 or response.getheader("X-Amz-Function-Error"):
             raise CannotRun(f"{method} {path}: {response.status} {text.decode(errors='replace')}")
         return orjson.loads(text) if text else None
 
@@ -107,5 +107,5 @@ def _parsed(printed: dict[str, Any]) -> Load:
         wall_seconds=printed["wallSeconds"],
         rate=printed["rate"],
         ok=Spread(**printed["ok"]) if printed["ok"] else NOTHING,
-        by_status={status: Spread(**spread) for status, spread in printed["byStatus"].items()},
+        by_outcome={outcome: Spread(**spread) for outcome, spread in printed["byOutcome"].items()},
     )

@@ -17,7 +17,7 @@ from typing import Self
 import orjson
 
 from benchmarks import processes
-from benchmarks.client import Caller
+from benchmarks.client import INVOKE, Caller, load, must_succeed
 from benchmarks.programs import CannotRun, Server
 from lambent_gateway.runtime_images import agent_binary
 
@@ -95,6 +95,16 @@ class Gateway:
     def wait_for_pool(self, size: int) -> None:
         """Until so many pre-started runtimes wait for code, and nothing below the gateway computes any more."""
         wait_until(lambda: self.metric("lambent_pool_runtimes", state="ready") >= size, f"{size} pre-started runtimes")
+        self.wait_until_quiet()
+
+    def warm_up(self, name: str, environments: int) -> None:
+        """Calls a function from as many connections until it has that many environments that serve, and no other is on its way."""
+
+        def warm() -> bool:
+            must_succeed(load(self.address, INVOKE.format(name), connections=environments, seconds=0.2))
+            return self.metric("lambent_environments", function=name) >= environments
+
+        wait_until(warm, f"{environments} environments of {name}")
         self.wait_until_quiet()
 
     def wait_until_quiet(self) -> None:

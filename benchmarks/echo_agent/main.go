@@ -1,49 +1,111 @@
 // Echo agent: an agent of the env link that runs no function and answers every INVOKE with its payload.
 //
-// The process provider starts it in place of the real agent, so that a gateway is measured by itself. RESPONSE and REPORT leave in one
-// write, as a good agent's do.
+// The process provider starts it in place of the real agent, so that a gateway is measured by itself. The first one started serves the
+// connections of all: one process stands behind the gateway, as one echo server stands behind the proxy that it is compared with.
+// RESPONSE and REPORT leave in one write, as a good agent's do.
 package main
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
+	"io"
 	"log"
 	"net"
 	"os"
 	"strings"
+	"sync"
+	"syscall"
 
 	"lambent.dev/agent/link"
 )
 
+// identity is what the provider told an agent through its environment.
+type identity struct {
+	Gateway, Environment, Token, Runtime string
+	PID                                  int
+}
+
 func main() {
 	log.SetPrefix("echo agent: ")
-	connection, err := dial(os.Getenv("LAMBENT_GATEWAY"))
+	self := identity{os.Getenv("LAMBENT_GATEWAY"), os.Getenv("LAMBENT_ENVIRONMENT"), os.Getenv("LAMBENT_TOKEN"), os.Getenv("LAMBENT_RUNTIME"), os.Getpid()}
+	kind, address, ok := strings.Cut(self.Gateway, ":")
+	if !ok || kind != "unix" {
+		log.Fatalf("LAMBENT_GATEWAY is %q, not unix:<path>", self.Gateway)
+	}
+	meeting := address + "-echo"
+	var err error
+	if listener, busy := net.Listen("unix", meeting); busy == nil {
+		err = lead(listener, self)
+	} else if errors.Is(busy, syscall.EADDRINUSE) {
+		err = follow(meeting, self)
+	} else {
+		err = busy
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := greet(connection); err != nil {
-		log.Fatal(err)
-	}
-	if err := serve(connection); err != nil {
-		log.Fatal(err)
-	}
 }
 
-func dial(address string) (net.Conn, error) {
-	kind, rest, ok := strings.Cut(address, ":")
-	if !ok {
-		return nil, fmt.Errorf("LAMBENT_GATEWAY is %q, not unix:<path> or tcp:<address>", address)
-	}
-	return net.Dial(kind, rest)
+// lead serves for itself and for all who ask, until none is left.
+func lead(listener net.Listener, self identity) error {
+	var agents sync.WaitGroup
+	agents.Add(1)
+	go func() {
+		for {
+			follower, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			agents.Go(func() {
+				defer follower.Close()
+				var other identity
+				if err := json.NewDecoder(follower).Decode(&other); err != nil {
+					log.Print(err)
+				} else if err := run(other); err != nil {
+					log.Print(err)
+				}
+			})
+		}
+	}()
+	err := run(self)
+	agents.Done()
+	agents.Wait()
+	return err
 }
 
-func greet(connection net.Conn) error {
+// follow lets the leader serve and lives as long as it does so.
+func follow(meeting string, self identity) error {
+	leader, err := net.Dial("unix", meeting)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(leader).Encode(self); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, leader)
+	return err
+}
+
+func run(agent identity) error {
+	_, address, _ := strings.Cut(agent.Gateway, ":")
+	connection, err := net.Dial("unix", address)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	if err := greet(connection, agent); err != nil {
+		return err
+	}
+	return serve(connection)
+}
+
+func greet(connection net.Conn, agent identity) error {
 	greeting, err := json.Marshal(link.Greeting{
 		Protocol:     1,
-		Environment:  os.Getenv("LAMBENT_ENVIRONMENT"),
-		Token:        os.Getenv("LAMBENT_TOKEN"),
-		Runtime:      os.Getenv("LAMBENT_RUNTIME"),
-		PID:          os.Getpid(),
+		Environment:  agent.Environment,
+		Token:        agent.Token,
+		Runtime:      agent.Runtime,
+		PID:          agent.PID,
 		AgentVersion: "echo",
 		Slots:        []link.SlotState{{State: "generic"}},
 	})

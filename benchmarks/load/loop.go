@@ -13,6 +13,8 @@ const (
 	epollBatch  = 256
 	epollPwait2 = 441 // not in package syscall; waits in nanoseconds, as a rate of thousands a second needs
 	bufferBytes = 16 << 10
+
+	brokenConnection = "broken connection"
 )
 
 // connection is one keep-alive connection; at most one request is in flight on it.
@@ -159,7 +161,7 @@ func (l *Loop) answer(c *connection, response Response) error {
 	if !c.busy || c.filled != response.Bytes {
 		return fmt.Errorf("%d bytes that nobody asked for", c.filled-response.Bytes)
 	}
-	l.tally.answered(c.number, response.Status, time.Since(c.since))
+	l.tally.answered(c.number, response.Outcome(), time.Since(c.since))
 	c.busy, c.filled = false, 0
 	l.busy--
 	if response.Close {
@@ -172,7 +174,7 @@ func (l *Loop) answer(c *connection, response Response) error {
 // broken counts the request in flight as lost and connects anew.
 func (l *Loop) broken(c *connection) error {
 	if c.busy {
-		l.tally.answered(c.number, 0, time.Since(c.since))
+		l.tally.answered(c.number, brokenConnection, time.Since(c.since))
 		c.busy = false
 		l.busy--
 	} else {

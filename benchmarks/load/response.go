@@ -11,13 +11,23 @@ var (
 	contentLength = []byte("\r\ncontent-length:")
 	chunked       = []byte("\r\ntransfer-encoding:")
 	closing       = []byte("\r\nconnection: close")
+	functionError = []byte("\r\nx-amz-function-error:")
 )
 
 // Response is what the generator wants to know of an answer.
 type Response struct {
 	Status int
 	Bytes  int  // head and body
+	Failed bool // the function answered with an error, for which Lambda's status is 200
 	Close  bool // the server ends the connection after it
+}
+
+// Outcome is what the answer is counted as: its status, unless that says too little.
+func (r Response) Outcome() string {
+	if r.Failed {
+		return "function error"
+	}
+	return strconv.Itoa(r.Status)
 }
 
 // parseResponse reads the answer at the start of data; ok is false while bytes are missing.
@@ -46,6 +56,7 @@ func parseResponse(data []byte) (response Response, ok bool, err error) {
 	}
 	response.Bytes = end + len(headEnd) + length
 	response.Close = bytes.Contains(head, closing)
+	response.Failed = bytes.Contains(head, functionError)
 	return response, len(data) >= response.Bytes, nil
 }
 

@@ -10,7 +10,7 @@ import (
 
 // Tally collects what the answers were and how long they took.
 type Tally struct {
-	latencies map[int][]time.Duration // by status; status 0 is a broken connection
+	latencies map[string][]time.Duration // by outcome: a status, "function error" or "broken connection"
 	numbers   []int
 	keep      bool
 }
@@ -22,7 +22,7 @@ type Summary struct {
 	WallSeconds float64            `json:"wallSeconds"`
 	Rate        float64            `json:"rate"`
 	OK          *Spread            `json:"ok"`
-	ByStatus    map[string]*Spread `json:"byStatus"`
+	ByOutcome   map[string]*Spread `json:"byOutcome"`
 	Samples     []float64          `json:"samples,omitempty"`
 }
 
@@ -36,33 +36,32 @@ type Spread struct {
 }
 
 func newTally(keepNumbers bool) *Tally {
-	return &Tally{latencies: map[int][]time.Duration{}, keep: keepNumbers}
+	return &Tally{latencies: map[string][]time.Duration{}, keep: keepNumbers}
 }
 
-func (t *Tally) answered(number, status int, latency time.Duration) {
-	t.latencies[status] = append(t.latencies[status], latency)
-	if t.keep && status/100 == 2 {
+func (t *Tally) answered(number int, outcome string, latency time.Duration) {
+	t.latencies[outcome] = append(t.latencies[outcome], latency)
+	if t.keep && isGood(outcome) {
 		t.numbers = append(t.numbers, number)
 	}
 }
 
 func (t *Tally) summary(wall time.Duration, samples bool) Summary {
-	summary := Summary{Errors: map[string]int{}, ByStatus: map[string]*Spread{}, WallSeconds: wall.Seconds()}
+	summary := Summary{Errors: map[string]int{}, ByOutcome: map[string]*Spread{}, WallSeconds: wall.Seconds()}
 	var good []time.Duration
-	for status, latencies := range t.latencies {
+	for name, latencies := range t.latencies {
 		summary.Count += len(latencies)
-		name := strconv.Itoa(status)
-		if status/100 == 2 {
+		if isGood(name) {
 			good = append(good, latencies...)
 		} else {
 			summary.Errors[name] = len(latencies)
 		}
-		if samples && status/100 == 2 {
+		if samples && isGood(name) {
 			for _, latency := range latencies {
 				summary.Samples = append(summary.Samples, milliseconds(latency))
 			}
 		}
-		summary.ByStatus[name] = spread(latencies)
+		summary.ByOutcome[name] = spread(latencies)
 	}
 	summary.OK = spread(good)
 	summary.Rate = float64(len(good)) / wall.Seconds()
@@ -77,6 +76,8 @@ func (t *Tally) writeAnswered(path string) error {
 	}
 	return os.WriteFile(path, text.Bytes(), 0o600)
 }
+
+func isGood(outcome string) bool { return outcome[0] == '2' }
 
 func spread(latencies []time.Duration) *Spread {
 	if len(latencies) == 0 {

@@ -28,6 +28,8 @@ def run(mode: Mode) -> list[Figure]:
     ):
         own.create("no-op", functions.NO_OP)
         official.create("no-op", functions.NO_OP, Environment={"Variables": {CLIENT_VARIABLE: "awslambdaric"}})
+        own.warm_up("no-op", ENVIRONMENTS)
+        official.warm_up("no-op", ENVIRONMENTS)
         ours, theirs = interleaved(partial(_round, own, mode), partial(_round, official, mode), mode.rounds)
     return [*_figures("own bootstrap", ours, 40), *_figures("awslambdaric", theirs, 70)]
 

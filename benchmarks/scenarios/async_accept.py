@@ -93,7 +93,7 @@ def _found(gateway: Gateway, evidence: Path, numbers: set[int]) -> tuple[set[int
 def _queued(store: Path) -> set[int]:
     connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
     try:
-        return {orjson.loads(payload)["n"] for (payload,) in connection.execute("SELECT payload FROM events")}
+        return {orjson.loads(payload)["n"] for (payload,) in connection.execute("SELECT payload FROM event_payloads")}
     finally:
         connection.close()
 

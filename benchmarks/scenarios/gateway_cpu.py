@@ -25,6 +25,7 @@ def run(mode: Mode) -> list[Figure]:
         Server([program("reverse_proxy"), "proxy", echo.address]) as proxy,
     ):
         gateway.create("echo", "")
+        gateway.warm_up("echo", CONNECTIONS)
         ours, theirs = interleaved(
             partial(_round, gateway.pid, gateway.address, INVOKE.format("echo"), mode),
             partial(_round, proxy.pid, proxy.address, "/", mode),

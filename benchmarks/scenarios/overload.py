@@ -26,7 +26,7 @@ def run(mode: Mode) -> list[Figure]:
         gateway.create("burns", functions.BURNS_FIVE_MILLISECONDS)
         gateway.reserve("burns", RESERVED)
         path = INVOKE.format("burns")
-        load(gateway.address, path, connections=RESERVED, seconds=mode.seconds)  # starts the environments
+        gateway.warm_up("burns", RESERVED)
         fitting, flooded = [], []
         for _ in range(mode.rounds):
             fits = must_succeed(load(gateway.address, path, connections=RESERVED, seconds=mode.seconds))
@@ -37,10 +37,10 @@ def run(mode: Mode) -> list[Figure]:
 
 
 def _figures(fitting: list[Load], flooded: list[Load]) -> list[Figure]:
-    refusals = [run.by_status[REFUSED] for run in flooded if REFUSED in run.by_status]
+    refusals = [run.by_outcome[REFUSED] for run in flooded if REFUSED in run.by_outcome]
     if not refusals:
         raise CannotRun("nothing was refused under overload")
-    others = sum(count for run in flooded for status, count in run.errors.items() if status != REFUSED)
+    others = sum(count for run in flooded for outcome, count in run.errors.items() if outcome != REFUSED)
     goodput = median(flood.rate / fits.rate for flood, fits in zip(flooded, fitting, strict=True))
     refusal_p50 = median(spread.p50 for spread in refusals)
     warm_p50 = median(run.ok.p50 for run in fitting)

@@ -31,6 +31,7 @@ def run(mode: Mode) -> list[Figure]:
         Server([program("http_echo")]) as echo,
     ):
         gateway.create("no-op", functions.NO_OP)
+        gateway.warm_up("no-op", ENVIRONMENTS)
         path = INVOKE.format("no-op")
         many, theirs = interleaved(
             partial(_round, gateway.address, path, CONNECTIONS, mode),
