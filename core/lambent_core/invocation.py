@@ -37,7 +37,7 @@ class Outcome:
     """How an invocation that reached the function ended. What never reached it is a `LambdaError` instead."""
 
     payload: bytes
-    """The response, or the error object, as JSON text; empty if it was streamed."""
+    """The response, or the error object, as JSON text; of a streamed response only an error that it ended in."""
     function_error: str | None
     """`Unhandled` when payload is an error object: value of X-Amz-Function-Error."""
     error_type: str

@@ -18,5 +18,5 @@ class Invoker(Protocol):
         """
         The same with a streamed response: `start` is told its content type, then `chunk` its bytes in order.
 
-        If the function answered whole, neither is called and the outcome holds the payload; else the payload is empty.
+        If the function answered whole, neither is called and the outcome holds the payload; else that is empty, or the error object in which the stream ended.
         """

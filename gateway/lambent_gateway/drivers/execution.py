@@ -32,9 +32,6 @@ class Sink(Protocol):
     def chunk(self, data: bytes, agent: Agent) -> None:
         """A receiver that can't follow pauses the agent's transport, and resumes it."""
 
-    def end(self, error: tuple[str, bytes] | None) -> None:
-        """No more chunks; with an error's type and object where the function failed midway."""
-
 
 @dataclass(slots=True)
 class Pending:
@@ -131,8 +128,6 @@ class ExecutionEnvironment:
             sink.chunk(frame.body, agent)
         elif frame.type == FrameType.STREAM_START:
             sink.start(frame.body.decode())
-        elif frame.type == FrameType.STREAM_END:
-            error = decode_error(frame.body) if frame.body else None
-            if error is not None:
-                running.error_type, running.function_error = error[0], True
-            sink.end(error)
+        elif frame.type == FrameType.STREAM_END and frame.body:
+            running.error_type, running.payload = decode_error(frame.body)
+            running.function_error = True

@@ -17,7 +17,7 @@ BUFFERED_BYTES_MAX = 1024 * 1024
 
 
 class QueueSink:
-    """The agent's side calls `start`, `chunk`, `end` and `finish`; the reader awaits `drain`."""
+    """The agent's side calls `start`, `chunk` and `finish`; the reader awaits `drain`."""
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
@@ -26,8 +26,6 @@ class QueueSink:
         self._result: Outcome | LambdaError | None = None
         self._paused: Agent | None = None
         self._news = asyncio.Event()
-        self.error: tuple[str, bytes] | None = None
-        """Type and object of an error after the stream had begun."""
 
     def start(self, content_type: str) -> None:
         self._content_type = content_type
@@ -40,9 +38,6 @@ class QueueSink:
             self._paused = agent
             agent.transport.pause_reading()
         self._news.set()
-
-    def end(self, error: tuple[str, bytes] | None) -> None:
-        self.error = error
 
     def finish(self, result: Outcome | LambdaError) -> None:
         self._result = result
