@@ -60,8 +60,9 @@ def _show(options: Options, done: Deployment, package: Package, folder: Path) ->
             }
         )
         return
+    plural = "" if package.files == 1 else "s"
     what = f" ({', '.join(done.changed)})" if done.result == "updated" else ""
-    write_line(f"{done.name} {done.result}{what}: {package.files} files, {len(package.content):,} bytes zipped")
+    write_line(f"{done.name} {done.result}{what}: {package.files} file{plural}, {len(package.content):,} bytes zipped")
     if done.url:
         write_line(f"URL: {done.url}")
     if done.result == "created":

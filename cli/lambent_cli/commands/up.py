@@ -89,7 +89,8 @@ class _Greeting:
                 if failure is None:
                     raise
                 say(f"The example was not deployed. {failure.text().rstrip()}")
-        write_line(banner(started.endpoint, started.data_dir, started.sandbox, function, region=self._options.region))
+        text = banner(started.endpoint, started.data_dir, started.sandbox, function, region=self._options.region)
+        write_line(text.rstrip())
 
 
 def deploy_example(options: Options) -> None:

@@ -21,7 +21,7 @@ def hello(lambent: Lambent, tmp_path: Path) -> str:
     assert lambent("init", name).returncode == 0
     done = lambent("deploy", name)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{name} created: 1 files, ")
+    assert done.stdout.startswith(f"{name} created: 1 file, ")
     assert f"Run it: lambent invoke {name} @{name}/event.json" in done.stdout
     return name
 
