@@ -145,7 +145,12 @@ func route(path []byte) (name string, id []byte) {
 			return string(action), id
 		}
 	}
-	return string(rest), nil
+	switch name := string(rest); name {
+	case "ping", "runtime/invocation/next", "runtime/init/error":
+		return name, nil
+	default:
+		return "", nil
+	}
 }
 
 // begin decides over a request by its head: the reply if it is settled already, and what becomes of the body.

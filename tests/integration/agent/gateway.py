@@ -277,6 +277,7 @@ def zip_of(files: Mapping[str, str | bytes]) -> bytes:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
             entry.external_attr = 0o755 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     return buffer.getvalue()
 

@@ -1,0 +1,220 @@
+package sandbox
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+type entry struct {
+	name    string
+	mode    fs.FileMode
+	content string
+}
+
+func archive(t *testing.T, entries ...entry) []byte {
+	t.Helper()
+	var buffer bytes.Buffer
+	writer := zip.NewWriter(&buffer)
+	for _, e := range entries {
+		header := &zip.FileHeader{Name: e.name, Method: zip.Deflate}
+		header.SetMode(e.mode)
+		out, err := writer.CreateHeader(header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(e.name, "/") {
+			_, _ = out.Write([]byte(e.content))
+		}
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buffer.Bytes()
+}
+
+// unpack answers the tree as "path mode content" lines.
+func unpack(t *testing.T, data []byte, bytesMax int64) (string, error) {
+	t.Helper()
+	parent := t.TempDir()
+	folder := filepath.Join(parent, "tree")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Unpack(bytes.NewReader(data), int64(len(data)), folder, bytesMax)
+	var lines []string
+	_ = filepath.WalkDir(parent, func(path string, d fs.DirEntry, _ error) error {
+		name, _ := filepath.Rel(folder, path)
+		info, _ := d.Info()
+		switch {
+		case d.Type()&fs.ModeSymlink != 0:
+			target, _ := os.Readlink(path)
+			lines = append(lines, name+" -> "+target)
+		case !d.IsDir():
+			content, _ := os.ReadFile(path)
+			lines = append(lines, fmt.Sprintf("%s %o %s", name, info.Mode().Perm(), content))
+		case name != "." && name != "..":
+			lines = append(lines, fmt.Sprintf("%s/ %o", name, info.Mode().Perm()))
+		}
+		return nil
+	})
+	return strings.Join(lines, "\n"), err
+}
+
+func TestWhatIsUnpacked(t *testing.T) {
+	const link = fs.ModeSymlink | 0o777
+	cases := []struct {
+		name    string
+		entries []entry
+		want    string
+	}{
+		{"files and folders", []entry{{"a/", fs.ModeDir | 0o750, ""}, {"a/b/c", 0o755, "x"}, {"d", 0o604, "y"}}, "a/ 750\na/b/ 755\na/b/c 755 x\nd 604 y"},
+		{"no permissions", []entry{{"a", 0, "x"}}, "a 644 x"},
+		{"setuid", []entry{{"a", fs.ModeSetuid | 0o755, "x"}}, "a 755 x"},
+		{"odd names", []entry{{"./a//b", 0o644, "x"}, {"..c", 0o644, "y"}}, "..c 644 y\na/ 755\na/b 644 x"},
+		{"the later one counts", []entry{{"a", 0o644, "x"}, {"a", 0o755, "yy"}}, "a 755 yy"},
+		{"links", []entry{{"a/l", link, "../b"}, {"b", 0o644, "x"}, {"m", link, "a/l"}, {"n", link, "nowhere"}}, "a/ 755\na/l -> ../b\nb 644 x\nm -> a/l\nn -> nowhere"},
+		{"a file after a link", []entry{{"a", link, "b"}, {"a", 0o644, "x"}}, "a 644 x"},
+		{"a link after a file", []entry{{"a", 0o644, "x"}, {"a", link, "b"}}, "a -> b"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got, err := unpack(t, archive(t, c.entries...), 1000); err != nil || got != c.want {
+				t.Errorf("%v\n%s", err, got)
+			}
+		})
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	const link = fs.ModeSymlink | 0o777
+	cases := []struct {
+		name, why string
+		entries   []entry
+	}{
+		{"slip", `"../a" has a path with ..`, []entry{{"../a", 0o644, ""}}},
+		{"slip inside", `"a/../../b" has a path with ..`, []entry{{"a/../../b", 0o644, ""}}},
+		{"absolute", `"/a" has an absolute path`, []entry{{"/a", 0o644, ""}}},
+		{"long name", "has a name of more than 255 bytes", []entry{{strings.Repeat("a", 256), 0o644, ""}}},
+		{"device", "is neither a file nor", []entry{{"a", fs.ModeDevice | 0o644, ""}}},
+		{"pipe", "is neither a file nor", []entry{{"a", fs.ModeNamedPipe | 0o644, ""}}},
+		{"absolute link", "leaves the package (/etc)", []entry{{"a", link, "/etc"}}},
+		{"link up", "leaves the package (..)", []entry{{"a", link, ".."}}},
+		{"link up from below", "leaves the package (../../x)", []entry{{"a/b", link, "../../x"}}},
+		{"links that leave together", "leaves the package", []entry{{"d/e/l", link, "../.."}, {"m", link, "d/e/l/../x"}}},
+		{"links in a circle", "leaves the package", []entry{{"a", link, "b"}, {"b", link, "a"}}},
+		{"an empty link", "without a usable target", []entry{{"a", link, ""}}},
+		{"a file below a file", "is a file and a folder at once", []entry{{"a", 0o644, ""}, {"a/b", 0o644, ""}}},
+		{"a file in place of a folder", "is a file and a folder at once", []entry{{"a/b", 0o644, ""}, {"a", 0o644, ""}}},
+		{"a file below a link", "is a symbolic link and a folder at once", []entry{{"a", link, "b"}, {"a/x", 0o644, ""}}},
+		{"too much", `"b" makes the unzipped size larger than 1000 bytes`, []entry{{"a", 0o644, strings.Repeat("x", 600)}, {"b", 0o644, strings.Repeat("x", 401)}}},
+		{"too much by doubling", `"a" makes the unzipped size`, []entry{{"a", 0o644, strings.Repeat("x", 600)}, {"a", 0o644, strings.Repeat("x", 600)}}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			tree, err := unpack(t, archive(t, c.entries...), 1000)
+			var invalid *InvalidPackage
+			if !errors.As(err, &invalid) || !strings.Contains(err.Error(), c.why) {
+				t.Errorf("%v\n%s", err, tree)
+			}
+			if strings.Contains(tree, "../") {
+				t.Errorf("written outside: %s", tree)
+			}
+		})
+	}
+}
+
+func TestHeadersThatLie(t *testing.T) {
+	whole := archive(t, entry{"a", 0o644, strings.Repeat("x", 5000)})
+	central := bytes.LastIndex(whole, []byte(centralSignature))
+	small := bytes.Clone(whole)
+	binary.LittleEndian.PutUint32(small[central+24:], 10) // the size it claims to have
+	if _, err := unpack(t, small, 1000); err == nil || !strings.Contains(err.Error(), `"a"`) {
+		t.Error("a size that lies:", err)
+	}
+	broken := bytes.Clone(whole)
+	broken[central+16] ^= 1 // CRC-32
+	if _, err := unpack(t, broken, 100_000); err == nil || !strings.Contains(err.Error(), "checksum") {
+		t.Error("a wrong checksum:", err)
+	}
+	for _, data := range [][]byte{nil, []byte("PK"), whole[:len(whole)/2]} {
+		if _, err := unpack(t, data, 1000); err == nil {
+			t.Errorf("%.10q is taken", data)
+		}
+	}
+	if _, err := unpack(t, bytes.Repeat([]byte(centralSignature), EntriesMax+1), 1000); err == nil || !strings.Contains(err.Error(), "more than 100000 entries") {
+		t.Error("too many entries:", err)
+	}
+}
+
+func TestTreesAreWholeOrAbsent(t *testing.T) {
+	trees := Trees{Folder: t.TempDir(), Owner: "me"}
+	data := archive(t, entry{"a", 0o644, "x"})
+	file := filepath.Join(t.TempDir(), "package")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(data)
+	digest := hex.EncodeToString(sum[:])
+	add := func(digest string, max int64) error {
+		f, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		return trees.Add(digest, f, max)
+	}
+	if err := add(strings.Repeat("0", 64), 100); err == nil || !strings.Contains(err.Error(), digest) {
+		t.Error("a wrong digest:", err)
+	}
+	if err := add(digest, 0); err == nil {
+		t.Error("too large is taken")
+	}
+	if left, _ := os.ReadDir(trees.Folder); len(left) != 0 || trees.Has(digest) {
+		t.Error("something is left:", left)
+	}
+	for range 2 { // another agent may have been faster
+		if err := add(digest, 100); err != nil || !trees.Has(digest) {
+			t.Error(err)
+		}
+	}
+	if left, _ := os.ReadDir(trees.Folder); len(left) != 1 {
+		t.Error("something is left:", left)
+	}
+}
+
+func TestArrangeMergesTrees(t *testing.T) {
+	first, secondTree, root := t.TempDir(), t.TempDir(), t.TempDir()
+	for path, text := range map[string]string{first + "/a": "1", first + "/d/b": "1", secondTree + "/a": "2", secondTree + "/d/c": "2"} {
+		_ = os.MkdirAll(filepath.Dir(path), 0o755)
+		_ = os.WriteFile(path, []byte(text), 0o644)
+	}
+	places, err := Arrange(root, "/runtime", first, []string{first, secondTree}, false)
+	if err != nil || places != (Places{root + "/task", root + "/opt", "/runtime", root + "/tmp"}) {
+		t.Fatal(places, err)
+	}
+	for path, want := range map[string]string{"opt/a": "2", "opt/d/b": "1", "opt/d/c": "2", "task/a": "1"} {
+		if got, _ := os.ReadFile(filepath.Join(root, path)); string(got) != want {
+			t.Errorf("%s is %q", path, got)
+		}
+	}
+}
+
+func TestTranslate(t *testing.T) {
+	places := Places{Task: "/e/task", Opt: "/e/opt", Runtime: "/r", Tmp: "/e/tmp"}
+	if got := places.Translate("/var/runtime:/var/task/lib:/opt:/optional:/bin"); got != "/r:/e/task/lib:/e/opt:/optional:/bin" {
+		t.Error(got)
+	}
+	if got := Lambda.Translate("/var/task:/opt"); got != "/var/task:/opt" {
+		t.Error(got)
+	}
+}
