@@ -56,11 +56,12 @@ def stream(platform: Platform, event: dict[str, object], **parameters: str) -> t
     answer = platform.client().invoke_with_response_stream(
         FunctionName="stream", Payload=json.dumps(event).encode(), **parameters
     )
-    received, end = b"", {}
+    received: list[bytes] = []
+    end: dict[str, str] = {}
     for part in answer["EventStream"]:
-        received += part.get("PayloadChunk", {}).get("Payload", b"")
+        received.append(part.get("PayloadChunk", {}).get("Payload", b""))
         end = part.get("InvokeComplete", end)
-    return received, end
+    return b"".join(received), end
 
 
 @pytest.mark.parametrize(("chunks", "size"), [(3, 16), (1, 65_536), (40, 1_048_576)], ids=["small", "one", "40 MB"])
