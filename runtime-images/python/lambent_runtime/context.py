@@ -82,10 +82,9 @@ class LambdaContext:
             trace = values.pop("w3c")
             if isinstance(trace, dict):
                 self._trace_context = {n: trace[n] for n in TRACE_CONTEXT_FIELDS if isinstance(trace.get(n), str)}
-        context = ClientContext(values)
         if values.get("client") is not None:
-            context.client = Client(values["client"])
-        return context
+            values["client"] = Client(values["client"])
+        return ClientContext(values)
 
     def __repr__(self) -> str:
         names = (
@@ -127,5 +126,3 @@ def _parse(text: str, name: str) -> "dict[str, Any] | None":
         return json.loads(text)  # type: ignore[no-any-return]
     except ValueError as error:
         raise Fault("Runtime.LambdaContextUnmarshalError", f"Unable to parse {name} JSON: {error}") from error
-
-

@@ -2,12 +2,11 @@
 Errors as Lambda's Python runtime words them: which of them a failure is, the error object, and the lines in the log.
 """
 
-import os
 import traceback
 from types import TracebackType
 
-_OWN_FOLDER = os.path.dirname(__file__) + os.sep
-_OWN_SCRIPT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "bootstrap.py")
+_OWN_FOLDER = __file__.rpartition("/")[0] + "/"
+_OWN_SCRIPT = _OWN_FOLDER.removesuffix("lambent_runtime/") + "bootstrap.py"
 
 LINE_END = "\r"
 """Between the lines of one error in the log: a newline would end the log event."""
@@ -48,7 +47,7 @@ def from_exception(error: BaseException, request_id: str) -> "dict[str, object]"
 
 def stack_trace(tb: "TracebackType | None") -> "list[str]":
     """The formatted frames, without the runtime's own at the top and without the carets of newer Pythons."""
-    frames = [(f.filename, f.lineno, f.name, f.line) for f in traceback.extract_tb(tb)]
+    frames = [(f.filename, f.lineno or 0, f.name, f.line) for f in traceback.extract_tb(tb)]
     for index, frame in enumerate(frames):
         if not (frame[0].startswith(_OWN_FOLDER) or frame[0] == _OWN_SCRIPT):
             frames = frames[index:]

@@ -29,7 +29,7 @@ class Link:
         self.forked = False
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
-    def receive(self) -> "tuple[int, bytes | memoryview]":
+    def receive(self) -> "tuple[int, bytes]":
         """Type and body of the next frame. Raises `EOFError` when the agent is gone."""
         data = self._socket.recv(READ_BYTES)
         while len(data) < 8:

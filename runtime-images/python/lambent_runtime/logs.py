@@ -40,7 +40,7 @@ class Current:
 def unbuffered(stream: TextIO) -> TextIO:
     """The same stream with every write passed on at once: what a killed process wrote is there."""
     raw = io.FileIO(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 def set_up(log_format: str, level: str) -> None:
@@ -48,10 +48,12 @@ def set_up(log_format: str, level: str) -> None:
     logging.Formatter.converter = time.gmtime
     handler = _StdoutHandler()
     handler.addFilter(_add_invocation)
-    handler.setFormatter(JsonFormatter() if log_format.upper() == "JSON" else logging.Formatter(TEXT_FORMAT, TIME_FORMAT))
+    handler.setFormatter(
+        JsonFormatter() if log_format.upper() == "JSON" else logging.Formatter(TEXT_FORMAT, TIME_FORMAT)
+    )
     root = logging.getLogger()
     level = {"TRACE": "DEBUG"}.get(level, level).upper()
-    if level in logging.getLevelNamesMapping():
+    if isinstance(logging.getLevelName(level), int):
         root.setLevel(level)
     root.addHandler(handler)
 

@@ -43,7 +43,12 @@ class Connection:
 def main():
     connection = Connection()
     if os.environ.get("INIT_ERROR"):
-        connection.call("POST", f"{BASE}/init/error", b'{"errorMessage":"no","errorType":"Mine"}', Lambda_Runtime_Function_Error_Type="Mine")
+        connection.call(
+            "POST",
+            f"{BASE}/init/error",
+            b'{"errorMessage":"no","errorType":"Mine"}',
+            Lambda_Runtime_Function_Error_Type="Mine",
+        )
         sys.exit(1)
     seen = []
     if os.environ.get("EARLY"):
@@ -58,8 +63,16 @@ def main():
         request = headers["lambda-runtime-aws-request-id"]
         event = json.loads(body)
         url = f"{BASE}/invocation/{request}"
-        scope = {"c": connection, "url": url, "request": request, "headers": headers, "seen": seen, "BASE": BASE, "Connection": Connection}
-        exec(event["run"], scope)  # noqa: S102
+        scope = {
+            "c": connection,
+            "url": url,
+            "request": request,
+            "headers": headers,
+            "seen": seen,
+            "BASE": BASE,
+            "Connection": Connection,
+        }
+        exec(event["run"], scope)
         if "answer" in scope:
             connection.call("POST", f"{url}/response", json.dumps(scope["answer"]).encode())
 

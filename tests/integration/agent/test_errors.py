@@ -13,7 +13,15 @@ FIRST = "00000000-0000-0000-0000-000000000001"
 
 
 async def test_a_handler_raises(start: Start, client: str) -> None:
-    source = "class CustomError(Exception):\n    pass\n\ndef inner():\n    raise CustomError('some error')\n\ndef handler(event, context):\n    inner()\n"
+    source = """class CustomError(Exception):
+    pass
+
+def inner():
+    raise CustomError('some error')
+
+def handler(event, context):
+    inner()
+"""
     gateway = await start(source, client=client)
     answer = await gateway.invoke()
     trace = answer.value["stackTrace"]
@@ -25,10 +33,12 @@ async def test_a_handler_raises(start: Start, client: str) -> None:
     }
     assert [re.sub(r'".*/', '"', line) for line in trace] == [
         '  File "app.py", line 8, in handler\n    inner()\n',
-        '  File "app.py", line 5, in inner\n    raise CustomError(\'some error\')\n',
+        "  File \"app.py\", line 5, in inner\n    raise CustomError('some error')\n",
     ]
     assert (answer.ended.status, answer.ended.error_type) == (ReportStatus.ERROR, "CustomError")
-    assert answer.log.decode().startswith("[ERROR] CustomError: some error\rTraceback (most recent call last):\r\u00a0\u00a0File ")
+    assert answer.log.decode().startswith(
+        "[ERROR] CustomError: some error\rTraceback (most recent call last):\r\u00a0\u00a0File "
+    )
     assert answer.log.endswith(b"\n")
     assert answer.log.count(b"\n") == 1
 
@@ -37,10 +47,30 @@ async def test_a_handler_raises(start: Start, client: str) -> None:
     ("source", "handler", "error_type", "message"),
     [
         ("", "app.missing", "Runtime.HandlerNotFound", "Handler 'missing' missing on module 'app'"),
-        ("", "nothing.handler", "Runtime.ImportModuleError", "Unable to import module 'nothing': No module named 'nothing'"),
-        ("import nosuch", "app.handler", "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'nosuch'"),
-        ("def handler(:\n", "app.handler", "Runtime.UserCodeSyntaxError", "Syntax error in module 'app': invalid syntax (app.py, line 1)"),
-        ("", "handler", "Runtime.MalformedHandlerName", "Bad handler 'handler': not enough values to unpack (expected 2, got 1)"),
+        (
+            "",
+            "nothing.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'nothing': No module named 'nothing'",
+        ),
+        (
+            "import nosuch",
+            "app.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'app': No module named 'nosuch'",
+        ),
+        (
+            "def handler(:\n",
+            "app.handler",
+            "Runtime.UserCodeSyntaxError",
+            "Syntax error in module 'app': invalid syntax (app.py, line 1)",
+        ),
+        (
+            "",
+            "handler",
+            "Runtime.MalformedHandlerName",
+            "Bad handler 'handler': not enough values to unpack (expected 2, got 1)",
+        ),
         ("", "sys.exit", "Runtime.BuiltInModuleConflict", "Cannot use built-in module sys as a handler module"),
         ("raise ValueError('startup fails')", "app.handler", "ValueError", "startup fails"),
     ],
@@ -83,7 +113,11 @@ async def test_the_stack_trace_of_an_init_error(start: Start, client: str) -> No
 @pytest.mark.parametrize("where", ["init", "invoke"])
 async def test_the_process_ends(start: Start, client: str, where: str, statement: str, how: str) -> None:
     body = f"import os, sys\nprint('said before', flush=True)\n{statement}\n"
-    source = body if where == "init" else "def handler(event, context):\n" + "".join(f"    {line}\n" for line in body.splitlines())
+    source = (
+        body
+        if where == "init"
+        else "def handler(event, context):\n" + "".join(f"    {line}\n" for line in body.splitlines())
+    )
     gateway = await start(source, client=client)
     assert gateway.init["status"] == ("error" if where == "init" else "success")
     for number in (1, 2):

@@ -36,7 +36,10 @@ def archive(name: str, content: bytes = b"x", *, mode: int = 0o100644) -> bytes:
         (b"this is no archive", "zip: not a valid zip file"),
         (archive("../escaped"), 'entry "../escaped" has a path with .. in it'),
         (archive("/escaped"), 'entry "/escaped" has an absolute path'),
-        (archive("link", b"/etc/passwd", mode=0o120777), 'entry "link" is a symbolic link that leaves the package (/etc/passwd)'),
+        (
+            archive("link", b"/etc/passwd", mode=0o120777),
+            'entry "link" is a symbolic link that leaves the package (/etc/passwd)',
+        ),
         (archive("device", mode=0o020644), 'entry "device" is neither a file nor a folder nor a symbolic link'),
         (archive("zeros", bytes(262_144_001)), 'entry "zeros" makes the unzipped size larger than 262144000 bytes'),
     ],
@@ -87,7 +90,9 @@ async def test_packages_from_a_shared_folder_are_checked(start: Start, tmp_path:
 
 
 async def test_a_memory_hog_is_ended(start: Start) -> None:
-    source = "def handler(event, context):\n    kept = [bytearray(1 << 20) for _ in range(event)]\n    return len(kept)\n"
+    source = (
+        "def handler(event, context):\n    kept = [bytearray(1 << 20) for _ in range(event)]\n    return len(kept)\n"
+    )
     gateway = await start(source, memory_limit_bytes=128 << 20, timeout_ms=30_000)
     assert (await gateway.invoke(20)).value == 20
     answer = await gateway.invoke(100_000)
@@ -175,7 +180,9 @@ async def test_shutdown_ends_everything(start: Start) -> None:
 
 
 async def test_sigterm_lets_the_invocation_end(start: Start) -> None:
-    gateway = await start("import time\ndef handler(event, context):\n    print('on', flush=True)\n    time.sleep(0.3)\n    return 1\n")
+    gateway = await start(
+        "import time\ndef handler(event, context):\n    print('on', flush=True)\n    time.sleep(0.3)\n    return 1\n"
+    )
     assert gateway.peer is not None
     gateway.send_invoke()
     await gateway.peer.next(FrameType.LOG)
@@ -213,4 +220,3 @@ async def test_reserved_names_are_not_shown_and_code_can_not_be_written(start: S
 
 def children(pid: int) -> list[int]:
     return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
-

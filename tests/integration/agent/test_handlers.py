@@ -66,7 +66,8 @@ Point = collections.namedtuple("Point", "x y")
 class Color(enum.IntEnum):
     RED = 3
 def handler(event, context):
-    return {"d": decimal.Decimal("1.10"), "n": decimal.Decimal("NaN"), "p": Point(1, (2, 3)), "b": b"bytes", b"k": 1, 1.5: True, None: Color.RED}
+    numbers = {"d": decimal.Decimal("1.10"), "n": decimal.Decimal("NaN"), "p": Point(1, (2, 3))}
+    return {**numbers, "b": b"bytes", b"k": 1, 1.5: True, None: Color.RED}
 """
     gateway = await start(source, client=client)
     expected = b'{"d": 1.10, "n": NaN, "p": {"x": 1, "y": [2, 3]}, "b": "bytes", "k": 1, "1.5": true, "null": 3}'

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from pathlib import Path
 
 from conftest import Start
 
@@ -72,12 +74,28 @@ def handler(event, context):
     for line in lines:
         assert re.fullmatch(MOMENT + "Z", line.pop("timestamp"))
     plain, structured, caught, raised = lines
-    assert plain == {"level": "INFO", "message": "hello ü", "logger": "mine", "requestId": ID + "1", "order": 5, "odd": "{1}"}
+    assert plain == {
+        "level": "INFO",
+        "message": "hello ü",
+        "logger": "mine",
+        "requestId": ID + "1",
+        "order": 5,
+        "odd": "{1}",
+    }
     assert structured == {"level": "WARNING", "message": {"structured": True}, "logger": "root", "requestId": ID + "1"}
-    assert (caught["message"], caught["errorType"], caught["errorMessage"]) == ("bad", "ZeroDivisionError", "division by zero")
+    assert (caught["message"], caught["errorType"], caught["errorMessage"]) == (
+        "bad",
+        "ZeroDivisionError",
+        "division by zero",
+    )
     assert re.search(r"/app.py:handler:\d+$", caught["location"])
     assert "line 7, in handler" in caught["stackTrace"][0]
-    assert (raised["level"], raised["errorType"], raised["errorMessage"], raised["requestId"]) == ("ERROR", "ValueError", "worse", ID + "1")
+    assert (raised["level"], raised["errorType"], raised["errorMessage"], raised["requestId"]) == (
+        "ERROR",
+        "ValueError",
+        "worse",
+        ID + "1",
+    )
 
 
 async def test_a_flood_is_whole(start: Start, client: str, mounts: bool) -> None:
@@ -98,14 +116,17 @@ def handler(event, context):
 
 
 async def test_a_flood_waits_for_a_gateway_that_does_not_read(start: Start) -> None:
-    source = "import sys\ndef handler(event, context):\n    for i in range(100000):\n        sys.stdout.write('%06d %s\\n' % (i, 'x' * 200))\n"
+    source = """
+import sys
+def handler(event, context):
+    for i in range(100000):
+        sys.stdout.write("%06d %s\n" % (i, "x" * 200))
+"""
     gateway = await start(source, timeout_ms=60_000)
     assert gateway.peer is not None
     transport = gateway.peer.writer.transport
     transport.pause_reading()  # type: ignore[attr-defined]
     gateway.send_invoke(timeout_ms=60_000)
-    import asyncio
-
     seen, same = -1, 0
     while same < 5:  # until the agent holds no more than it will
         await asyncio.sleep(0.05)
@@ -144,7 +165,5 @@ def handler(event, context):
 
 
 def resident_bytes(pid: int) -> int:
-    from pathlib import Path
-
     text = Path(f"/proc/{pid}/status").read_text()
     return int(text.split("VmRSS:")[1].split()[0]) * 1024

@@ -66,12 +66,18 @@ async def test_an_answer_for_another_invocation(start: Start) -> None:
         "r = [c.call('POST', BASE + '/invocation/other/' + k, b'1') for k in ('response', 'error')]",
         "answer = [[s, b.decode()] for s, h, b in r]",
     )
-    assert (await gateway.invoke(run)).value == [[400, '{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}\n']] * 2
+    assert (await gateway.invoke(run)).value == [
+        [400, '{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}\n']
+    ] * 2
 
 
 async def test_next_again_gives_the_same_event(start: Start) -> None:
     gateway = await provided(start)
-    run = script("other = Connection()", "s, h, b = other.call('GET', BASE + '/invocation/next')", "answer = [s, h['lambda-runtime-aws-request-id'] == request]")
+    run = script(
+        "other = Connection()",
+        "s, h, b = other.call('GET', BASE + '/invocation/next')",
+        "answer = [s, h['lambda-runtime-aws-request-id'] == request]",
+    )
     assert (await gateway.invoke(run)).value == [200, True]
 
 
@@ -96,9 +102,15 @@ async def test_a_second_answer_and_a_late_init_error(start: Start) -> None:
 
 async def test_an_error(start: Start) -> None:
     gateway = await provided(start)
-    run = script("c.call('POST', url + '/error', b'{\"errorMessage\":\"m\"}', Lambda_Runtime_Function_Error_Type='Mine.Error')")
+    run = script(
+        "c.call('POST', url + '/error', b'{\"errorMessage\":\"m\"}', Lambda_Runtime_Function_Error_Type='Mine.Error')"
+    )
     answer = await gateway.invoke(run)
-    assert (answer.error_type, answer.payload, answer.ended.status) == ("Mine.Error", b'{"errorMessage":"m"}', ReportStatus.ERROR)
+    assert (answer.error_type, answer.payload, answer.ended.status) == (
+        "Mine.Error",
+        b'{"errorMessage":"m"}',
+        ReportStatus.ERROR,
+    )
 
 
 async def test_an_init_error(start: Start) -> None:
@@ -120,7 +132,9 @@ async def test_responses_above_the_limit(start: Start) -> None:
         answer = await gateway.invoke(run)
         assert answer.error_type == "Function.ResponseSizeTooLarge"
     expected = '{"errorMessage":"Exceeded maximum allowed payload size (6291556 bytes).","errorType":"RequestEntityTooLarge"}\n'
-    assert (await gateway.invoke(script("answer = [[s, b.decode()] for s, h, b in seen]"))).value == [[413, expected]] * 2
+    assert (await gateway.invoke(script("answer = [[s, b.decode()] for s, h, b in seen]"))).value == [
+        [413, expected]
+    ] * 2
 
 
 async def test_ways_to_send_a_body(start: Start) -> None:
@@ -134,7 +148,8 @@ async def test_ways_to_send_a_body(start: Start) -> None:
     assert (await gateway.invoke(expect)).payload == b'"a"'
     bytewise = script(
         "import time",
-        "text = 'POST %s/response HTTP/1.1\\r\\nTRANSFER-encoding: Chunked\\r\\n\\r\\n2;ext=1\\r\\n\"b\\r\\n1\\r\\n\"\\r\\n0\\r\\nX-Y: z\\r\\n\\r\\n' % url",
+        "head = 'POST %s/response HTTP/1.1\\r\\nTRANSFER-encoding: Chunked\\r\\n\\r\\n' % url",
+        "text = head + '2;ext=1\\r\\n\"b\\r\\n1\\r\\n\"\\r\\n0\\r\\nX-Y: z\\r\\n\\r\\n'",
         "[c.send(ch) for ch in text]",
         "c.reply()",
     )
@@ -203,7 +218,8 @@ async def test_a_stream_that_takes_too_long(start: Start) -> None:
 async def test_a_mode_that_does_not_exist(start: Start) -> None:
     gateway = await provided(start)
     run = script(
-        "s, h, b = c.call('POST', url + '/response', b'1', Lambda_Runtime_Function_Response_Mode='mixed')", "answer = [s, b.decode()]"
+        "s, h, b = c.call('POST', url + '/response', b'1', Lambda_Runtime_Function_Response_Mode='mixed')",
+        "answer = [s, b.decode()]",
     )
     expected = '{"errorMessage":"Invalid function response mode","errorType":"InvalidFunctionResponseMode"}\n'
     assert (await gateway.invoke(run)).value == [400, expected]
@@ -211,7 +227,12 @@ async def test_a_mode_that_does_not_exist(start: Start) -> None:
 
 async def test_a_large_stream_with_a_slow_reader(start: Start) -> None:
     gateway = await provided(start)
-    run = script(STREAM[0], "[c.send(b'100000\\r\\n' + b'y' * 0x100000 + b'\\r\\n') for _ in range(40)]", "c.send('0\\r\\n\\r\\n')", "c.reply()")
+    run = script(
+        STREAM[0],
+        "[c.send(b'100000\\r\\n' + b'y' * 0x100000 + b'\\r\\n') for _ in range(40)]",
+        "c.send('0\\r\\n\\r\\n')",
+        "c.reply()",
+    )
     answer = await gateway.invoke(run, stream=True)
     assert sum(map(len, answer.chunks)) == 40 << 20
     text = Path(f"/proc/{gateway.hello['pid']}/status").read_text()
@@ -237,5 +258,3 @@ async def test_no_bootstrap_in_the_package(start: Start) -> None:
     answer = await gateway.invoke({})
     assert answer.error_type == "Runtime.InvalidEntrypoint"
     assert answer.value["errorMessage"].startswith("RequestId: 00000000-0000-0000-0000-000000000001 Error: ")
-
-
