@@ -120,7 +120,7 @@ async def test_a_flood_waits_for_a_gateway_that_does_not_read(start: Start) -> N
 import sys
 def handler(event, context):
     for i in range(100000):
-        sys.stdout.write("%06d %s\n" % (i, "x" * 200))
+        sys.stdout.write("%06d %s\\n" % (i, "x" * 200))
 """
     gateway = await start(source, timeout_ms=60_000)
     assert gateway.peer is not None
