@@ -54,7 +54,7 @@ class OperationTable:
 
     def match(self, method: str, path: str, query: Mapping[str, str]) -> Match | None:
         """`path` as it was sent, percent-encoded; a slash at its end is ignored, as some clients send one."""
-        segments = (path.rstrip("/") if len(path) > 1 else path).split("/")
+        segments = path.rstrip("/").split("/")
         for template in self._templates.get((method, len(segments)), ()):
             found = template.match(segments, query)
             if found:

@@ -86,6 +86,10 @@ def test_six_layers_are_one_too_many() -> None:
     assert all("Cannot reference" not in message for _, message in problems(spec(layers=["a"] * 5)))
 
 
+def test_fifty_tags_are_taken() -> None:
+    assert not list(problems(spec(tags={str(number): "" for number in range(50)})))
+
+
 def test_four_kilobytes_of_environment() -> None:
     frame = len('{"NAME":""}')
     assert not list(problems(spec(environment=Environment(variables={"NAME": "x" * (4096 - frame)}))))

@@ -70,6 +70,12 @@ def test_everything_wrong_is_told_at_once() -> None:
         assert constraint in error.value.message
 
 
+@pytest.mark.parametrize(("name", "qualifier"), [("f", "!"), ("f", "q" * 129), ("f" * 257, None), ("f!", None)])
+def test_one_thing_wrong_is_enough(name: str, qualifier: str | None) -> None:
+    with pytest.raises(ValidationFailed, match=r"^1 validation error detected: "):
+        parse_target(name, CALLER, qualifier)
+
+
 @pytest.mark.parametrize(("name", "qualifier"), [("f" * 256, "q" * 128), ("f", "$latest")])
 def test_the_longest_that_is_allowed(name: str, qualifier: str) -> None:
     assert parse_target(name, CALLER, qualifier) == Target(name, qualifier)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lambent_core import limits, package
+from lambent_core import limits
 from lambent_core.errors import InvalidParameterValue, RequestEntityTooLarge
 from lambent_core.package import Package, inline_files, inspect_package, pack
 
@@ -115,6 +115,7 @@ def test_inline_code_is_the_handlers_module(handler: str, runtime: str, file: st
     assert inline_files("text", handler=handler, runtime=runtime) == {file: "text"}
 
 
-def test_pieces_are_smaller_than_the_limit() -> None:
-    """Else one piece could hold more than the check allows."""
-    assert package._PIECE_BYTES < limits.UNZIPPED_BYTES_MAX
+def test_a_package_of_exactly_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = zipped({"a": b"x"})
+    monkeypatch.setattr(limits, "ZIP_BYTES_MAX", len(data))
+    assert inspect_package(data).size == len(data)

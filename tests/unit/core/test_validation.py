@@ -8,7 +8,7 @@ import pytest
 
 from lambent_core.errors import ValidationFailed
 from lambent_core.shapes import decode
-from lambent_core.validation import check
+from lambent_core.validation import check, enum_text
 from lambent_gateway.api.service_model import load_service_model
 
 MODEL = load_service_model()
@@ -106,6 +106,11 @@ def test_one_violation(changes: dict[str, Any], sentence: str) -> None:
     assert broken(changes) == [sentence]
 
 
+def test_the_least_that_is_allowed_passes() -> None:
+    least = {"MemorySize": 128, "Timeout": 1, "EphemeralStorage": {"Size": 512}, "Description": ""}
+    check(MODEL, "CreateFunctionRequest", GOOD | least)
+
+
 def test_all_violations_are_told_in_the_models_order() -> None:
     found = broken({"Role": None, "Timeout": 0, "FunctionName": ""})
     assert [sentence.split("'")[-2] if "null" in sentence else sentence.split("'")[3] for sentence in found] == [
@@ -148,6 +153,22 @@ def test_enumerations_stand_in_the_order_of_a_java_hash_set() -> None:
     )
     with pytest.raises(ValidationFailed, match=r"enum value set: \[Terminate, Allow\]"):
         check(model, "In", {"E": "x"})
+
+
+def test_a_long_enumeration_stands_in_the_order_that_aws_was_recorded_with() -> None:
+    recorded = (
+        "nodejs20.x, python3.14, provided.al2023, python3.12, python3.13, nodejs24.x, nodejs22.x, java25, python3.10, "
+        "python3.11, java21, ruby3.3, ruby3.4, ruby3.2, python3.8, python3.9, java17, nodejs16.x, dotnet10, dotnet8, "
+        "java11, dotnet6, nodejs18.x, provided.al2, java8.al2"
+    )
+    by_length = tuple(sorted(recorded.split(", "), key=len))
+    assert enum_text(by_length) == f"Member must satisfy enum value set: [{recorded}]"
+
+
+def test_a_table_grows_when_it_is_more_than_three_quarters_full() -> None:
+    """`p` falls into the first of 16 buckets and the seventeenth of 32."""
+    assert enum_text((*"abcdefghijk", "p")).endswith("[p, a, b, c, d, e, f, g, h, i, j, k]")
+    assert enum_text((*"abcdefghijkl", "p")).endswith("[a, b, c, d, e, f, g, h, i, j, k, l, p]")
 
 
 def test_a_digit_is_an_ascii_digit() -> None:
