@@ -1,10 +1,10 @@
 """
 Breaks a module's lines one at a time and shows which breakages no test notices.
 
-    python tools/break_lines.py core/lambent_core/placement.py tests/unit/core/test_placement.py tests/simulation/test_scheduling.py
+    python tools/break_lines.py core/lambent_core/placement.py tests/unit/core/test_placement.py tests/simulation
 
-A statement is left out, a condition negated, a comparison moved by one, a number changed. Each broken module is run against the tests in a copy
-of the tree; a breakage that survives is a missing test, or a line that is not needed.
+A statement is left out, a condition negated, a comparison moved by one, a number changed. Each broken module is run against the tests
+in a copy of the tree; a breakage that survives is a missing test, or a line that is not needed.
 """
 
 from __future__ import annotations

@@ -7,13 +7,12 @@ Nothing else in the gateway makes randomness, asks the time or knows which imple
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import random
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -53,6 +52,7 @@ from lambent_gateway.environments.agents import Agent
 from lambent_gateway.environments.process_provider import ProcessProvider
 from lambent_gateway.environments.runtimes import Runtimes
 from lambent_gateway.environments.sandbox import Sandbox, probe
+from lambent_gateway.holdings import LINK_SOCKET, data_directory, link_socket, listening
 from lambent_gateway.http import protocol_factory
 from lambent_gateway.runtime_images import agent_binary, images_folder
 from lambent_gateway.settings import Settings
@@ -64,15 +64,10 @@ from lambent_gateway.telemetry import Gauges, MetricsCollector
 
 log = structlog.get_logger(__name__)
 
-LINK_SOCKET = "link.sock"
 AGENTS_END_SECONDS_MAX = 3.0
 """Agents get two seconds for their shutdown phase; what is left after three is killed."""
 RECONNECT_SECONDS = 65.0
 """Agents of an earlier gateway look for the next one for a minute; after that their folders are swept."""
-
-
-class CannotStart(Exception):
-    """Something about the machine or the set-up; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +85,14 @@ Ready = Callable[[Started], None]
 def up(settings: Settings, ready: Ready = lambda started: None) -> None:
     """Serves until SIGINT or SIGTERM. Raises `CannotStart`."""
     logging.configure(settings.log_level)
-    with _data_dir(settings.data_dir), _listening(settings) as listener:
+    server = settings.server
+    with data_directory(settings.data_dir), listening(server.host, server.port) as listener:
         uvloop.run(_serve(settings, listener, ready))
 
 
 async def _serve(settings: Settings, listener: socket.socket, ready: Ready) -> None:
     async with AsyncExitStack() as stack:
-        platform = await _open(settings, f"http://{_address(listener)}", stack)
+        platform = await _open(settings, "http://{}:{}".format(*listener.getsockname()[:2]), stack)
         config = uvicorn.Config(
             platform.application,
             http=protocol_factory(platform.invoke_api),  # type: ignore[arg-type]
@@ -108,19 +104,23 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Ready) -> N
             timeout_keep_alive=75,
             timeout_graceful_shutdown=int(settings.server.drain_seconds),
         )
-        server = _Server(config)
+        server = _Server(config, lambda: ready(Started(platform.endpoint, settings.data_dir, platform.sandbox)))
+        platform.serving.server = server
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
-        platform.serving.server = server
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve([listener]))
-            while not server.started and not server.should_exit:
-                await asyncio.sleep(0.005)
-            ready(Started(platform.endpoint, settings.data_dir, platform.sandbox))
+        await server.serve([listener])
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's own handling of signals raises them again when it is done, which would end us before our parts are taken apart."""
+    """Says when it serves, and leaves signals to us: uvicorn raises them again when it is done, before our parts are taken apart."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         return nullcontext()
@@ -286,31 +286,16 @@ async def _fleet(
         found=invoker.found,
     )
     invoker.attach(fleet)
-    link = await loop.create_unix_server(lambda: Agent(fleet), sock=_link_socket(settings.data_dir))
+    link = await loop.create_unix_server(lambda: Agent(fleet), sock=link_socket(settings.data_dir))
     stack.push_async_callback(_close_fleet, fleet, link)
     sweep = loop.call_later(RECONNECT_SECONDS, lambda: provider.sweep(fleet.connected()))
     stack.callback(sweep.cancel)
     return fleet
 
 
-def _link_socket(folder: Path) -> socket.socket:
-    (folder / LINK_SOCKET).unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    descriptor = os.open(folder, os.O_DIRECTORY)
-    try:  # by way of the folder's descriptor: a socket's path may have 107 bytes, the data directory's may have more
-        listener.bind(f"/proc/self/fd/{descriptor}/{LINK_SOCKET}")
-    finally:
-        os.close(descriptor)
-    (folder / LINK_SOCKET).chmod(0o600)
-    return listener
-
-
 async def _close_fleet(fleet: Fleet, link: asyncio.AbstractServer) -> None:
     """Lets agents end in order; the provider kills what is left."""
-    fleet.close()
-    deadline = asyncio.get_running_loop().time() + AGENTS_END_SECONDS_MAX
-    while fleet.connected() and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.01)
+    await fleet.close(AGENTS_END_SECONDS_MAX)
     link.close()
 
 
@@ -329,42 +314,3 @@ def _find_by_url(functions: Functions, name_or_id: str) -> Function | None:
     if function is None:
         function = next((each for each in functions.all() if each.status.url_id == name_or_id), None)
     return function
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"{host}:{port}"
-
-
-@contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    host, port = settings.server.host, settings.server.port
-    try:
-        listener = socket.create_server((host, port), backlog=4096)
-    except OSError as error:
-        raise CannotStart(
-            f"can't listen on {host}:{port}: {error.strerror}. Take another port (--port 9001, or 0 for a free one), "
-            f"or end what holds it (`ss -ltnp 'sport = :{port}'` names it)."
-        ) from error
-    with listener:
-        yield listener
-
-
-@contextmanager
-def _data_dir(folder: Path) -> Iterator[None]:
-    """Makes the data directory and holds it for this process alone."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a")
-    except OSError as error:
-        raise CannotStart(
-            f"the data directory {folder} can't be used: {error.strerror}. Name another with --data-dir."
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotStart(
-                f"the data directory {folder} is in use by another `lambent up`. Stop that one, or name another with --data-dir."
-            ) from None
-        yield

@@ -18,5 +18,6 @@ class Invoker(Protocol):
         """
         The same with a streamed response: `start` is told its content type, then `chunk` its bytes in order.
 
-        If the function answered whole, neither is called and the outcome holds the payload; else that is empty, or the error object in which the stream ended.
+        If the function answered whole, neither is called and the outcome holds the payload; else that is empty, or the error
+        object in which the stream ended.
         """

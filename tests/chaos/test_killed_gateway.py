@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+
 from tests.platform_process import Platform, wait_for
 
 NOTES = (

@@ -62,7 +62,7 @@ def run(
     greet = _Greeting(options, example=not no_example)
     try:
         compose.up(settings, ready=greet.begin)
-    except compose.CannotStart as error:
+    except CannotStart as error:
         raise Failure(str(error), fix="`lambent doctor` looks further.", exit_code=FOUND) from error
     say("Stopped. The data stays in " + str(folder))
 

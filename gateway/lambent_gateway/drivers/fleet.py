@@ -7,6 +7,7 @@ Decides nothing itself: `RuntimePool` says which agent becomes which environment
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -137,6 +138,7 @@ class Fleet:
         self._wanting: dict[EnvironmentId, tuple[str, EnvironmentOwner]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._one_gone = asyncio.Event()
 
     def prepare(self, runtime: str) -> None:
         """Keeps agents of this runtime ready from now on."""
@@ -176,11 +178,16 @@ class Fleet:
     def connected(self) -> set[AgentId]:
         return set(self._agents)
 
-    def close(self) -> None:
-        """Shuts every agent down and starts no more."""
+    async def close(self, seconds_max: float) -> None:
+        """Shuts every agent down, starts no more, and returns when they are gone or the time is over."""
         self._closing = True
         for agent in self._agents.values():
             self.shut_down(agent)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds_max):
+                while self._agents:
+                    self._one_gone.clear()
+                    await self._one_gone.wait()
 
     # --- told by the link
 
@@ -210,6 +217,7 @@ class Fleet:
         assert agent.hello is not None
         if self._agents.get(agent.id) is agent:
             del self._agents[agent.id]
+            self._one_gone.set()
         if agent.owner is None and agent.id in self._pool_of(agent).free:
             self._step(agent.hello.runtime, Gone(agent.id))
 

@@ -88,9 +88,7 @@ class Runtimes:
         runtime = function.spec.runtime or ""
         variables = function.spec.environment.variables if function.spec.environment else {}
         if runtime.startswith("provided"):
-            return RuntimeChoice(
-                "provided", f"{runtime}.v1", "api", ["/var/task/bootstrap"], _VARIABLES
-            )
+            return RuntimeChoice("provided", f"{runtime}.v1", "api", ["/var/task/bootstrap"], _VARIABLES)
         match = re.fullmatch(r"python(3\.\d+)", runtime)
         if match is None:
             return None

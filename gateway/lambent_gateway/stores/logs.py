@@ -1,7 +1,8 @@
 """
 Functions' logs as files: one folder a function, JSON lines, two generations.
 
-Writing is a list append on the caller's side; a flush a moment later takes everything at once. A full disk costs log lines, never invocations.
+Writing is a list append on the caller's side; a flush a moment later takes everything at once. A full disk costs log lines, never
+invocations.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Functions that misbehave: Lambda's error for their caller, nothing for anybody else."""
 
 import pytest
+
 from tests.platform_process import Platform
 
 

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 from botocore.exceptions import ClientError
+
 from tests.platform_process import ROLE, Platform, package, wait_for
 
 ECHO = "def handler(event, context):\n    return event\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+
 from tests.platform_process import ROLE, Platform, package, wait_for
 
 ECHO = "def handler(event, context):\n    return event\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+
 from tests.platform_process import Platform, wait_for
 
 MEETING = (

@@ -54,9 +54,7 @@ def test_limits_hold_whatever_happens(moves: list[tuple[str, str, int | None]]) 
         elif move == "admit":
             unreserved = sum(count for name, count in held.items() if name not in admission.reserved)
             limit = admission.reserved.get(function)
-            free = (
-                4 - sum(admission.reserved.values()) - unreserved if limit is None else limit - held.get(function, 0)
-            )
+            free = 4 - sum(admission.reserved.values()) - unreserved if limit is None else limit - held.get(function, 0)
             reason = ThrottleReason.ACCOUNT if limit is None else ThrottleReason.RESERVED
             assert admission.admit(function) == (None if free > 0 else reason)  # A1, A2
             held[function] = held.get(function, 0) + (free > 0)
