@@ -29,6 +29,7 @@ def run(mode: Mode) -> list[Figure]:
         Gateway(environments_max=ENVIRONMENTS, pool_size=0) as gateway,
         _emulator(Path(folder)) as emulator,
         Server([program("http_echo")]) as echo,
+        Server([program("reverse_proxy"), "echo"]) as standard,
     ):
         gateway.create("no-op", functions.NO_OP)
         gateway.warm_up("no-op", ENVIRONMENTS)
@@ -42,7 +43,8 @@ def run(mode: Mode) -> list[Figure]:
             partial(_round, gateway.address, path, 1, mode), partial(_round, echo.address, "/", 1, mode), mode.rounds
         )
         emulated = _round(emulator.address, EMULATED, 1, mode)
-    return _many(many, theirs) + _one(one, bare, emulated)
+        library = _round(standard.address, "/", 1, mode)
+    return _many(many, theirs) + _one(one, bare, emulated, library)
 
 
 def _emulator(folder: Path) -> Server:
@@ -62,15 +64,16 @@ def _many(ours: list[Load], theirs: list[Load]) -> list[Figure]:
     ]
 
 
-def _one(ours: list[Load], bare: list[Load], emulated: Load) -> list[Figure]:
+def _one(ours: list[Load], bare: list[Load], emulated: Load, library: Load) -> list[Figure]:
     our_p50, bare_p50 = [run.ok.p50 for run in ours], [run.ok.p50 for run in bare]
     return [
         Figure(
             "p50 at one connection ÷ bare HTTP echo", ratio(our_p50, bare_p50), "×", 5, detail={"echo_ms": bare_p50}
         ),
-        Figure("p50 at one connection", median(our_p50) * 1000, "µs", detail={"rounds_ms": our_p50}),
-        Figure("p50 of a bare HTTP echo at one connection", median(bare_p50) * 1000, "µs"),
-        Figure("p50 of the plain emulator at one connection", emulated.ok.p50 * 1000, "µs"),
+        Figure("p50 at one connection", median(run.p50_us for run in ours), "µs", detail={"rounds_ms": our_p50}),
+        Figure("p50 of a bare HTTP echo at one connection", median(run.p50_us for run in bare), "µs"),
+        Figure("p50 of an echo on Go's net/http at one connection", library.p50_us, "µs"),
+        Figure("p50 of the plain emulator at one connection", emulated.p50_us, "µs"),
     ]
 
 
