@@ -154,10 +154,10 @@ async def test_delete(live: Any) -> None:
     assert (await live.function("DELETE", query="Qualifier=$LATEST")).body["message"] == (
         "$LATEST version cannot be deleted without deleting the function."
     )
-    assert (await live.function("DELETE", query="Qualifier=7")).status == 200, (
+    assert (await live.function("DELETE", query="Qualifier=7")).status == 204, (
         "a version that is not there is gone already"
     )
-    assert (await live.function("DELETE")).status == 200
+    assert (await live.function("DELETE")).status == 204
     gone = await live.function("DELETE", query="Qualifier=7")
     assert (gone.status, gone.body["Message"]) == (404, f"Function not found: {ARN}")
     assert (await live.function("GET")).status == 404
