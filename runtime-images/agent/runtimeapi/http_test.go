@@ -33,6 +33,9 @@ func TestHeadsThatAreIncompleteOrWrong(t *testing.T) {
 		{"other version", "GET / HTTP/2.0\r\n\r\n", true},
 		{"no path", "GET x HTTP/1.1\r\n\r\n", true},
 		{"no colon", "GET / HTTP/1.1\r\nA b\r\n\r\n", true},
+		{"no colon, no space", "GET / HTTP/1.1\r\nAb\r\n\r\n", true},
+		{"no name", "GET / HTTP/1.1\r\n: b\r\n\r\n", true},
+		{"no method", " / HTTP/1.1\r\n\r\n", true},
 		{"space in a name", "GET / HTTP/1.1\r\nA : b\r\n\r\n", true},
 		{"folded", "GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", true},
 		{"negative length", "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", true},
@@ -46,6 +49,13 @@ func TestHeadsThatAreIncompleteOrWrong(t *testing.T) {
 		if _, size, err := ParseHead([]byte(c.text)); (err != nil) != c.wrong || (err == nil && size != 0) {
 			t.Errorf("%s: %d, %v", c.name, size, err)
 		}
+	}
+}
+
+func TestAChunkedHead(t *testing.T) {
+	head, _, err := ParseHead([]byte("POST / HTTP/1.1\r\ntransfer-encoding: Chunked\r\n\r\n"))
+	if err != nil || head.Length != -1 {
+		t.Error(head.Length, err)
 	}
 }
 

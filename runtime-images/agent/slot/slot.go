@@ -90,7 +90,7 @@ type Slot struct {
 	spec   *link.Specialization
 	phases link.Phases
 
-	waiting  []byte // an INVOKE that can't be delivered yet, whole
+	waiting  []byte // an INVOKE that could not be delivered when it came, whole, until its REPORT
 	request  []byte // id of the invocation in flight
 	answered bool
 	streams  bool     // the answer has begun as a stream
@@ -175,10 +175,8 @@ func (s *Slot) Ready(now int64) {
 		s.takeWaiting(now)
 	case Restarting:
 		s.endRestart(now)
-		frame := wholeFrame(s.waiting)
-		s.waiting = nil
 		s.state = Busy
-		s.ports.Deliver(frame)
+		s.ports.Deliver(wholeFrame(s.waiting))
 	}
 }
 
@@ -212,7 +210,7 @@ func (s *Slot) Invoke(now int64, frame link.Frame) error {
 	case Busy, Restarting:
 		return fmt.Errorf("INVOKE for slot %d, which has an invocation", s.Number)
 	default:
-		if s.waiting != nil {
+		if s.waiting != nil || len(s.request) > 0 {
 			return fmt.Errorf("INVOKE for slot %d, which has an invocation", s.Number)
 		}
 		if _, _, err := link.ParseInvoke(frame.Body); err != nil {
@@ -305,7 +303,7 @@ func (s *Slot) Unstartable(now int64, failure Trouble) {
 	s.ports.Wake(0)
 	if state == Initializing {
 		s.endFirstInit(now, "error", failure.Type)
-	} else if len(s.request) > 0 {
+	} else {
 		s.endRestart(now)
 		s.answerWith(s.describe(failure.Type, failure.Message), link.Broken)
 		s.report(now)
@@ -389,7 +387,6 @@ func (s *Slot) takeWaiting(now int64) {
 	frame := wholeFrame(s.waiting)
 	switch s.state {
 	case Idle:
-		s.waiting = nil
 		_ = s.Invoke(now, frame) // was parsed when it came
 	case Down:
 		_ = s.accept(frame)
@@ -399,7 +396,6 @@ func (s *Slot) takeWaiting(now int64) {
 		s.ports.Wake(now + s.spec.Function.TimeoutMs*1e6)
 		s.ports.Start()
 	case Unusable:
-		s.waiting = nil
 		_ = s.accept(frame)
 		s.deliveredAt = now
 		s.answerWith(s.describe(s.failure.Type, s.failure.Message), link.Broken)

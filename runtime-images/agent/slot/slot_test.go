@@ -13,6 +13,8 @@ import (
 type recorder struct {
 	notes []string
 	wake  int64
+	// phases of the init that was told last
+	phases link.Phases
 }
 
 func (r *recorder) note(format string, values ...any) {
@@ -26,6 +28,7 @@ func (r *recorder) Wake(at int64)                { r.wake = at }
 func (r *recorder) FlushLog(outside bool)        { r.note("log outside=%v", outside) }
 func (r *recorder) MemoryMax() uint64            { return 7 }
 func (r *recorder) Initialized(init link.Initialization) {
+	r.phases = init.Phases
 	errorType := "-"
 	if init.ErrorType != nil {
 		errorType = *init.ErrorType
@@ -128,6 +131,48 @@ func TestAnInvocation(t *testing.T) {
 	expect(t, r)
 }
 
+func TestTheFirstInit(t *testing.T) {
+	r := &recorder{}
+	s := New(0, r)
+	if s.Revision() != "" {
+		t.Error(s.Revision())
+	}
+	_ = s.Specialize(spec)
+	mustInvoke(t, s, 40, "early")
+	s.Prepared(50, link.Phases{FetchNs: 3, UnpackNs: 4}, nil)
+	s.Spawned(10)
+	expect(t, r, "prepare", "start")
+	s.Ready(80)
+	expect(t, r, "init success - 30ns", "log outside=true", "deliver early")
+	if s.Revision() != "r" || r.wake != 80+2*second {
+		t.Error(s.Revision(), r.wake)
+	}
+	if want := (link.Phases{FetchNs: 3, UnpackNs: 4, RuntimeNs: 10, FunctionNs: 20}); r.phases != want {
+		t.Error(r.phases)
+	}
+	s.Answer(response("1"), link.Success, "")
+	s.Free(90)
+	expect(t, r, "log outside=false", "response 1", "report 10ns init 0ns status 0 ")
+	mustInvoke(t, s, 100, "next")
+	expect(t, r, "log outside=true", "deliver next")
+}
+
+// The time that was asked for is over when what it was for is.
+func TestNothingIsWokenForNothing(t *testing.T) {
+	ended := map[string]func(*Slot){
+		"ready":       func(s *Slot) { s.Ready(1) },
+		"failed":      func(s *Slot) { s.InitFailed(1, Failure{}) },
+		"ended":       func(s *Slot) { s.Exited(1, "") },
+		"unstartable": func(s *Slot) { s.Unstartable(1, Trouble{}) },
+	}
+	for name, event := range ended {
+		s, r := started(t)
+		if event(s); r.wake != 0 {
+			t.Error(name, r.wake)
+		}
+	}
+}
+
 func TestATimeoutAndTheSuppressedInit(t *testing.T) {
 	s, r := ready(t)
 	mustInvoke(t, s, 10, "a")
@@ -151,6 +196,10 @@ func TestATimeoutAndTheSuppressedInit(t *testing.T) {
 	s.Answer(response("x"), link.Success, "")
 	s.Free(101*second + 5)
 	expect(t, r, "log outside=false", "response x", "report 5ns init 1000000000ns status 0 ")
+	mustInvoke(t, s, 200*second, "c")
+	s.Answer(response("y"), link.Success, "")
+	s.Free(200*second + 1)
+	expect(t, r, "log outside=true", "deliver c", "log outside=false", "response y", "report 1ns init 0ns status 0 ")
 }
 
 func TestAnInitErrorIsAnsweredByTheNextInit(t *testing.T) {
@@ -253,6 +302,13 @@ func TestARuntimeThatCanNotBeStarted(t *testing.T) {
 		"report 0ns init 1ns status 3 Runtime.InvalidEntrypoint")
 }
 
+func TestAnEarlyInvocationOfARuntimeThatCanNotBeStarted(t *testing.T) {
+	s, r := started(t)
+	mustInvoke(t, s, 1, "a")
+	s.Unstartable(2, Trouble{"Runtime.InvalidEntrypoint", "why"})
+	expect(t, r, "init error Runtime.InvalidEntrypoint 2ns", "log outside=true", "start")
+}
+
 func TestFramesThatTheGatewayMayNotSend(t *testing.T) {
 	if New(0, &recorder{}).Invoke(1, invoke("a")) == nil {
 		t.Error("INVOKE before SPECIALIZE")
@@ -269,8 +325,12 @@ func TestFramesThatTheGatewayMayNotSend(t *testing.T) {
 		t.Error("two invocations")
 	}
 	s.TimePassed(3 * second)
-	_ = s.Invoke(4*second, invoke("c"))
-	if s.Invoke(5*second, invoke("d")) == nil {
+	if s.Invoke(4*second, invoke("c")) == nil {
+		t.Error("an invocation while another's runtime is being ended")
+	}
+	s, _ = started(t)
+	mustInvoke(t, s, 1, "a")
+	if s.Invoke(2, invoke("b")) == nil {
 		t.Error("two invocations wait")
 	}
 }
