@@ -47,7 +47,6 @@ _PARAMETERS = {
 """Members of `spec` that both CreateFunction and UpdateFunctionConfiguration take, by their names there."""
 
 _NOTHING: dict[str, Any] = {
-    "Environment": {"Variables": {}},
     "DeadLetterConfig": {"TargetArn": ""},
     "KMSKeyArn": "",
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
@@ -110,9 +109,8 @@ def _with_manifest(folder: Path, function: Function, overrides: Overrides) -> Se
     }
     spec = msgspec.structs.replace(spec, **{name: value for name, value in changes.items() if value is not None})
     parameters = {_PARAMETERS[name]: api_value(getattr(spec, name)) for name in _PARAMETERS}
-    if overrides.environment:
-        variables = spec.environment.variables if spec.environment else {}
-        parameters["Environment"] = {"Variables": variables | overrides.environment}
+    variables = spec.environment.variables if spec.environment else {}
+    parameters["Environment"] = {"Variables": variables | overrides.environment}
     given = {name: value for name, value in parameters.items() if value is not None}
     create = (
         {"Role": ROLE}

@@ -9,7 +9,8 @@ import pytest
 
 from lambent_cli.blueprint import own_runtime
 from lambent_cli.failures import Failure
-from lambent_cli.settings import ROLE, Overrides, read
+from lambent_cli.settings import ROLE, Overrides, api_value, read
+from lambent_core.function import FileSystemConfig, LoggingConfig
 
 MANIFEST = """\
 apiVersion: lambent.dev/v1
@@ -91,6 +92,23 @@ def test_a_manifest_with_the_code_in_it_is_for_apply(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="gives the code itself") as caught:
         read(with_manifest(tmp_path, MANIFEST + "  code: {inline: x}\n"), Overrides())
     assert "lambent apply -f" in caught.value.fix
+
+
+@pytest.mark.parametrize(("given", "architecture"), [("[arm64]", "arm64"), ("[]", "x86_64")])
+def test_the_architecture_is_the_manifests(tmp_path: Path, given: str, architecture: str) -> None:
+    settings = read(with_manifest(tmp_path, MANIFEST + f"  architectures: {given}\n"), Overrides())
+    assert settings.architecture == architecture
+
+
+def test_members_are_written_as_the_api_wants_them() -> None:
+    mounted = [FileSystemConfig(arn="arn:x", local_mount_path="/mnt/x")]
+    assert api_value(mounted) == [{"Arn": "arn:x", "LocalMountPath": "/mnt/x"}]
+    assert api_value(LoggingConfig(log_format="JSON", log_group="g")) == {"LogFormat": "JSON", "LogGroup": "g"}
+
+
+def test_variables_are_set_without_a_manifest_too(tmp_path: Path) -> None:
+    settings = read(tmp_path, Overrides(name="f", handler="a.b", environment={"A": "1"}))
+    assert settings.update == {"Handler": "a.b", "Environment": {"Variables": {"A": "1"}}}
 
 
 def test_without_a_manifest_only_what_options_say_is_updated(tmp_path: Path) -> None:
