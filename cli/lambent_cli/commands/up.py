@@ -19,6 +19,7 @@ from lambent_cli.options import Options
 from lambent_cli.output import say, write_line
 from lambent_cli.settings import Overrides, read
 from lambent_cli.steps import showing
+from lambent_gateway.holdings import CannotStart
 from lambent_gateway.settings import ServerSettings, Settings
 
 if TYPE_CHECKING:
