@@ -21,6 +21,8 @@ AREAS = (
 FULL_MIN = 0.80
 CORE_MIN = 0.95
 
+pytestmark = pytest.mark.timeout(300)  # packages and requests over each limit are sent, hundreds of megabytes
+
 
 @pytest.fixture(scope="module")
 def checks(endpoint: str) -> list[Check]:
@@ -28,7 +30,6 @@ def checks(endpoint: str) -> list[Check]:
 
 
 @pytest.mark.parametrize("area", AREAS)
-@pytest.mark.timeout(300)
 def test_area_agrees(checks: list[Check], area: str) -> None:
     """Of the checks that stand on nothing later: 80 % in full, 95 % in core."""
     verdicts = Counter(check.verdict for check in checks if check.area == area and check.later is None)
