@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from tests.simulation.virtual_time import WallClock, run
 
 from lambent_core.errors import ResourceNotFound, ServiceException, ServiceUnavailable, TooManyRequests
 from lambent_core.invocation import Invocation, Outcome
@@ -23,6 +22,7 @@ from lambent_core.retry import RetryPolicy
 from lambent_gateway.drivers.async_invocations import AsyncInvocations, AsyncLimits, Functions
 from lambent_gateway.stores.events_base import Claimed, Event, Reschedule, Room
 from lambent_gateway.stores.events_memory import MemoryEventQueue
+from tests.simulation.virtual_time import WallClock, run
 
 HOURS = 3
 EVENTS = 120

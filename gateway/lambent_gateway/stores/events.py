@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, func,
 from lambent_core.caller import Caller
 from lambent_core.retry import Tries
 from lambent_gateway.stores.events_base import Claimed, Event, QueuedEvent, Reschedule, Room
-from lambent_gateway.stores.events_tables import events, open_sqlite, payloads, take_ids, translated
+from lambent_gateway.stores.events_tables import events, open_sqlite, payloads, reading, take_ids, translated
 from lambent_gateway.stores.events_writer import GroupCommit
 
 IDS_PER_STATEMENT = 500
@@ -37,7 +37,7 @@ class SqlEventQueue:
     async def open(cls, path: Path) -> SqlEventQueue:
         """Raises `EventStoreUnusable`."""
         engine = open_sqlite(path)
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             depth = connection.scalar(select(func.count()).select_from(events)) or 0
         return cls(engine, path, depth)
 
@@ -68,7 +68,7 @@ class SqlEventQueue:
         return self._depth
 
     def oldest_accepted_at(self) -> float | None:
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return connection.scalar(_OLDEST)
 
     async def close(self) -> None:

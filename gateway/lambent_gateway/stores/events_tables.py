@@ -104,9 +104,15 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> No
     connection.execute("PRAGMA synchronous = FULL")  # a committed event survives a power cut (Q1)
 
 
+def reading(engine: Engine) -> Connection:
+    """A connection that waits for no writer and keeps none waiting."""
+    return engine.connect().execution_options(reading=True)
+
+
 def _begin_at_once(connection: Connection) -> None:
     # SQLite's default is to ask for the write lock at the first write, which fails at once if another has it.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    only_reads = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
 
 def _bring_up(connection: Connection, path: Path) -> None:

@@ -13,6 +13,10 @@ def test_init_and_run_are_rounded_up_together(duration_ns: int, init_ns: int, bi
     assert billed_ms(duration_ns, init_ns) == billed
 
 
+def test_a_warm_run_pays_for_no_init() -> None:
+    assert billed_ms(3_010_000) == 4
+
+
 def test_the_documented_example_costs_sixty_cents() -> None:
     used = 4_000_000 * metered_mb_ms(512, billed_ms(150_000_000))
     cost = monthly_cost(4_000_000, used)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import pytest
 from structlog.testing import capture_logs
-from tests.simulation.virtual_time import WallClock, run
 
 from lambent_core.caller import Caller
 from lambent_core.errors import LambdaError, ResourceNotFound, ServiceException, ServiceUnavailable, TooManyRequests
@@ -16,6 +15,7 @@ from lambent_core.retry import RetryPolicy
 from lambent_gateway.drivers.async_invocations import AsyncInvocations, AsyncLimits, Functions
 from lambent_gateway.stores.events_base import Claimed, Event, Room
 from lambent_gateway.stores.events_memory import MemoryEventQueue
+from tests.simulation.virtual_time import WallClock, run
 
 Run = Callable[[Invocation], Awaitable[Outcome]]
 OK = Outcome(b"null", None, "", "$LATEST", Report(1, 0, 1, ReportStatus.SUCCESS, ""))

@@ -148,3 +148,13 @@ async def test_a_mistake_of_ours_is_no_full_disk(tmp_path: Path) -> None:
     await queue.accept(Event("fine", "f", b"{}", 0))
     assert queue.depth() == 1
     await queue.close()
+
+
+async def test_metrics_are_read_while_a_transaction_writes(tmp_path: Path) -> None:
+    queue = await SqlEventQueue.open(tmp_path / "events.db")
+    await queue.accept(Event("1", "f", b"{}", 7))
+    other = open_sqlite(tmp_path / "events.db")
+    with other.begin():
+        assert queue.oldest_accepted_at() == 7
+    other.dispose()
+    await queue.close()
