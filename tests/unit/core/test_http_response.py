@@ -60,7 +60,7 @@ def test_what_is_no_response_is_the_body_of_one(payload: bytes, body: bytes) -> 
                 200, (*JSON, ("x", "1.5"), ("y", "true"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Secure"))
             ),
         ),
-        ({"statusCode": 204, "body": "dropped"}, HttpResponse(204, JSON)),
+        *(({"statusCode": status, "body": "dropped"}, HttpResponse(status, JSON)) for status in (204, 205, 304)),
         (
             {"statusCode": 200, "headers": {"Content-Length": "9", "Transfer-Encoding": "chunked"}, "body": "a"},
             HttpResponse(200, JSON, b"a"),
@@ -136,6 +136,7 @@ def test_a_body_of_zeros_after_the_head() -> None:
     ("head", "reason"),
     [
         (b"no json", "not JSON"),
+        (b"", "not JSON"),
         (b"\xff", "not JSON"),
         (b"[" * 20_000, "not JSON"),
         (b"[]", "not an object"),

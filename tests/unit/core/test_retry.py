@@ -76,3 +76,11 @@ def test_zero_reserved_concurrency_gives_up_at_once() -> None:
     policy = RetryPolicy(reserved_concurrency=0)
     assert before_attempt(policy, accepted_at=0, now=0) == GiveUp(Condition.ZERO_RESERVED_CONCURRENCY)
     assert before_attempt(RetryPolicy(reserved_concurrency=1), accepted_at=0, now=0) is None
+
+
+def test_conditions_are_in_awss_words() -> None:
+    assert [str(condition) for condition in Condition] == [
+        "RetriesExhausted",
+        "EventAgeExceeded",
+        "ZeroReservedConcurrency",
+    ]

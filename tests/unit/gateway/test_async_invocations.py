@@ -383,6 +383,23 @@ def test_a_store_that_refuses_for_a_while_loses_nothing() -> None:
     run(test())
 
 
+def test_stopping_waits_until_the_last_end_is_on_disk() -> None:
+    class Slow(MemoryEventQueue):
+        async def settle(self, ids: Sequence[int]) -> int:
+            await asyncio.sleep(1)
+            return await super().settle(ids)
+
+    async def test() -> None:
+        world = World(takes(10), queue=Slow())
+        world.driver.start()
+        await world.accept("a")
+        await asyncio.sleep(1)
+        await world.driver.stop(60)
+        assert world.queue.depth() == 0
+
+    run(test())
+
+
 def test_stopping_does_not_wait_for_a_store_that_refuses() -> None:
     async def test() -> None:
         queue = Refusing()
