@@ -41,7 +41,9 @@ def run(mode: Mode) -> list[Figure]:
             numbers |= _numbers(accepted)
         _kill_while_accepting(gateway, mode.rounds + 1, accepted, mode)
         numbers |= _numbers(accepted)
+        before, began = len(_ran(evidence)), time.monotonic()
         queued, ran = _found(gateway, evidence, numbers)
+        drained = (len(ran) - before) / (time.monotonic() - began)
     rates = [done.rate for done in rounds[1:] or rounds]
     lost = numbers - queued - ran.keys()
     twice = sum(count > 1 for count in ran.values())
@@ -52,6 +54,7 @@ def run(mode: Mode) -> list[Figure]:
         ),
         Figure("events accepted in all", len(numbers), "events"),
         Figure("events run when all was counted", len(numbers & ran.keys()), "events"),
+        Figure(f"events run after the restart, over {RESERVED} environments", drained, "events/s"),
         Figure("events run more than once", twice, "events"),
         Figure("p50 of accepting", median(done.ok.p50 for done in rounds), "ms"),
         Figure("p99 of accepting", median(done.ok.p99 for done in rounds), "ms"),
