@@ -151,10 +151,13 @@ func TestFramesComeOutHoweverTheyAreCut(t *testing.T) {
 		want = append(want, bytesOf(t, v.Hex))
 	}
 	want = append(want, Append(nil, Response, 0, 0, bytes.Repeat([]byte("x"), 5*bufferBytes)), Append(nil, Ping, 0, 0, nil))
+	for i := range 400 { // enough to go round the buffer many times
+		want = append(want, Append(nil, Hello+Type(i%int(Pong)), 0, 0, bytes.Repeat([]byte{byte(i)}, 37*i%5000)))
+	}
 	for _, frame := range want {
 		stream = append(stream, frame...)
 	}
-	for _, step := range []int{1, 7, 8, 9, 4096, len(stream)} {
+	for _, step := range []int{1, 7, 8, 9, 1000, 4096, len(stream)} {
 		var r Reader
 		got, err := feed(&r, stream, step)
 		if err != nil || len(got) != len(want) {

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from gateway import Gateway, can_mount, zip_of
-
-IMAGES = Path(__file__).parents[3] / "runtime-images"
-BOOTSTRAP = IMAGES / "python" / "bootstrap.py"
-PYTHON = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
-
-Start = Callable[..., Awaitable[Gateway]]
+from agent_gateway import BOOTSTRAP, IMAGES, PYTHON, Gateway, Start, can_mount, zip_of
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import Start
+from agent_gateway import Start
 
 from lambent_core.link import ReportStatus
 

@@ -11,8 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import BOOTSTRAP, PYTHON, Start
-from gateway import zip_of
+from agent_gateway import BOOTSTRAP, PYTHON, Start, zip_of
 
 from lambent_core.link import FrameType, ReportStatus
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Start
-from gateway import ARN
+from agent_gateway import ARN, Start
 
 from lambent_core.link import InvokeHead, ReportStatus
 

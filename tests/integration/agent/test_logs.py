@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from conftest import Start
+from agent_gateway import Start
 
 from lambent_core.link import LOG_OUTSIDE, FrameType
 

@@ -6,8 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from conftest import PYTHON, Start
-from gateway import ARN, Gateway
+from agent_gateway import ARN, PYTHON, Gateway, Start
 
 from lambent_core.link import InvokeHead, ReportStatus
 

@@ -11,9 +11,10 @@ import io
 import json
 import os
 import shutil
+import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from typing import Any
 from lambent_core import link
 from lambent_core.link import Frame, FrameReader, FrameType, InvokeHead, Report
 
+IMAGES = Path(__file__).parents[3] / "runtime-images"
+BOOTSTRAP = IMAGES / "python" / "bootstrap.py"
+PYTHON = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
 PATIENCE_SECONDS = 20.0
 TOKEN = "secret of the test"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:test"
@@ -284,3 +288,7 @@ def zip_of(files: Mapping[str, str | bytes]) -> bytes:
 
 def can_mount() -> bool:
     return os.geteuid() == 0 and shutil.which("unshare") is not None and os.system("unshare -m true 2>/dev/null") == 0
+
+
+Start = Callable[..., Awaitable[Gateway]]
+"""What the fixture `start` is."""
