@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-GENERATORS = [HERE / "conformance" / "compatibility.py", HERE / "manifest_reference.py"]
+ROOT = Path(__file__).parents[1]
+GENERATORS = ["tests.conformance.compatibility", "tests.manifest_reference"]
 
 
 def main() -> int:
-    return max(subprocess.run([sys.executable, generator], check=False).returncode for generator in GENERATORS)
+    return max(subprocess.run([sys.executable, "-m", name], cwd=ROOT, check=False).returncode for name in GENERATORS)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,26 @@
 """
 Writes docs/compatibility.md from the table of operations, a replay of AWS's recorded answers, and the reasons in differences.toml.
 
-    python tests/conformance/compatibility.py
+    python -m tests.conformance.compatibility
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lambent_gateway.api.handlers import HANDLERS, INVOCATIONS
+from tests.conformance.api_replay import RECORDED, Check, replay
+from tests.platform_process import Platform
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "compatibility.md"
 HERE = Path(__file__).parent
-
-if __name__ == "__main__":
-    sys.path[:0] = [str(HERE), str(ROOT / "core"), str(ROOT / "gateway")]
-
-from api_replay import RECORDED, Check, replay  # noqa: E402  (found through the path set above)
-
-from lambent_gateway.api.handlers import HANDLERS, INVOCATIONS  # noqa: E402
 
 IMPLEMENTED = sorted({*HANDLERS, *INVOCATIONS})
 _INTRODUCTION = (HERE / "compatibility_introduction.md").read_text()
@@ -96,10 +92,12 @@ def _reason(check: Check) -> str:
 
 
 def main() -> None:
-    from gateway_process import running_gateway  # only here: tests bring a gateway of their own
-
-    with tempfile.TemporaryDirectory() as folder, running_gateway(Path(folder)) as endpoint:
-        PAGE.write_text(render(replay(endpoint, IMPLEMENTED)))
+    with tempfile.TemporaryDirectory() as folder:
+        platform = Platform(Path(folder) / "data").start()
+        try:
+            PAGE.write_text(render(replay(platform.endpoint, IMPLEMENTED)))
+        finally:
+            platform.end()
 
 
 if __name__ == "__main__":

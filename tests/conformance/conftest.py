@@ -1,19 +1,16 @@
-"""The endpoint that the suites of this folder talk to: a gateway of its own, in a process of its own."""
+"""The endpoint that the suites of this folder talk to: a platform of its own, in a process of its own."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from gateway_process import running_gateway
+from tests.platform_process import Platform
 
 
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_gateway(tmp_path_factory.mktemp("gateway")) as address:
-        yield address
+    platform = Platform(tmp_path_factory.mktemp("platform") / "data").start()
+    yield platform.endpoint
+    platform.end()

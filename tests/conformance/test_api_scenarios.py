@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from api_replay import Check, replay
-from compatibility import IMPLEMENTED, PAGE, render
+
+from tests.conformance.api_replay import Check, replay
+from tests.conformance.compatibility import IMPLEMENTED, PAGE, render
 
 AREAS = (
     "concurrency",
