@@ -150,14 +150,14 @@ def handler(event, context):
         time.sleep(60)
     return [number, open(path).read()]
 """
-    gateway = await start(source, client=client, timeout_ms=1000)
+    gateway = await start(source, client=client, timeout_ms=4000)
     answer = await gateway.invoke("sleep")
     assert answer.value == {
         "errorType": "Sandbox.Timedout",
-        "errorMessage": f"RequestId: {FIRST} Error: Task timed out after 1.00 seconds",
+        "errorMessage": f"RequestId: {FIRST} Error: Task timed out after 4.00 seconds",
     }
     assert (answer.ended.status, answer.ended.error_type) == (ReportStatus.TIMEOUT, "Sandbox.Timedout")
-    assert 1_000_000_000 <= answer.ended.duration_ns < 2_000_000_000
+    assert answer.ended.duration_ns >= 4_000_000_000
     assert answer.log == b"going to sleep\n"
     answer = await gateway.invoke("read")
     assert answer.value == [0, "kept"]
