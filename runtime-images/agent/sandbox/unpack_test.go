@@ -95,6 +95,13 @@ func TestWhatIsUnpacked(t *testing.T) {
 	}
 }
 
+func TestTheLimitItselfIsAllowed(t *testing.T) {
+	data := archive(t, entry{"a", 0o644, strings.Repeat("x", 400)}, entry{"b", 0o644, strings.Repeat("x", 600)})
+	if _, err := unpack(t, data, 1000); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatIsRefused(t *testing.T) {
 	const link = fs.ModeSymlink | 0o777
 	cases := []struct {
