@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
+import subprocess
+import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lambent_cli import blueprint, places
+from lambent_cli import places
 from lambent_cli.banner import banner
-from lambent_cli.connection import lambda_client
-from lambent_cli.deployment import deploy
-from lambent_cli.failures import FOUND, Failure, as_failure
+from lambent_cli.failures import FOUND, Failure
 from lambent_cli.options import Options
 from lambent_cli.output import say, write_line
-from lambent_cli.settings import Overrides, read
-from lambent_cli.steps import showing
 from lambent_gateway.holdings import CannotStart
 from lambent_gateway.settings import ServerSettings, Settings
 
@@ -26,6 +22,7 @@ if TYPE_CHECKING:
     from lambent_gateway.compose import Started
 
 EXAMPLE = "hello"
+"""What `lambent_cli.example` deploys; its module is for a process of its own."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -80,28 +77,8 @@ class _Greeting:
         threading.Thread(target=self._greet, args=(started,), daemon=True).start()
 
     def _greet(self, started: Started) -> None:
-        function = None
-        if self._example:
-            try:
-                deploy_example(replace(self._options, endpoint=started.endpoint))
-                function = EXAMPLE
-            except Exception as error:
-                failure = as_failure(error)
-                if failure is None:
-                    raise
-                say(f"The example was not deployed. {failure.text().rstrip()}")
+        command = [sys.executable, "-m", "lambent_cli.example", started.endpoint, self._options.region]
+        deployed = self._example and subprocess.run(command, check=False).returncode == 0
+        function = EXAMPLE if deployed else None
         text = banner(started.endpoint, started.data_dir, started.sandbox, function, region=self._options.region)
         write_line(text.rstrip())
-
-
-def deploy_example(options: Options) -> None:
-    """The function `hello`, unless there is one: what a user made of it stays."""
-    client = lambda_client(options)
-    try:
-        client.get_function_configuration(FunctionName=EXAMPLE)
-    except client.exceptions.ResourceNotFoundException:
-        with tempfile.TemporaryDirectory() as made, showing() as steps:
-            folder = Path(made) / EXAMPLE
-            blueprint.write("plain", folder, name=EXAMPLE, runtime=blueprint.own_runtime())
-            settings = read(folder, Overrides())
-            deploy(client, settings, settings.build(steps), steps)
