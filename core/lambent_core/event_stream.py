@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from struct import Struct
 from zlib import crc32
 
-CONTENT_TYPE = "application/vnd.amazon.eventstream"
-
 _PRELUDE = Struct(">II")
 _U32 = Struct(">I")
 _STRING = Struct(">BH")

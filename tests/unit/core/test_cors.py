@@ -92,6 +92,7 @@ def test_what_is_no_preflight_is_the_functions(method: str, headers: dict[str, s
     [
         ("https://*", "https://a.example", True),
         ("https://*", "http://a.example", False),
+        ("https://a*", "https://b.example", False),
         ("HTTPS://Example.com", "https://example.COM", True),
         ("https://example.com", "https://example.com.evil", False),
         ("https://example.com", "https://example.co", False),
