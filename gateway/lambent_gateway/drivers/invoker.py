@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 OVERDUE_SECONDS = 5.0
 """The agent enforces the time-out; a connection that has not reported this long after it is cut."""
 SWEEP_SECONDS = 1.0
+UNUSABLE = ("Runtime.InvalidZipFile", "Sandbox.Failure")
+"""Errors after which an environment will never run anything: it is given up, and the next invocation gets another."""
 
 
 class Invoker:
@@ -206,6 +208,8 @@ class Invoker:
             ),
         )
         self._perform(route.name, self.scheduler.finished(environment.id, now=now))
+        if report.error_type in UNUSABLE and environment.agent is not None:
+            environment.agent.close(report.error_type)
 
     def lost(self, environment: ExecutionEnvironment) -> None:
         self._environments.pop(environment.id, None)

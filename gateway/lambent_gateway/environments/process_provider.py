@@ -102,6 +102,9 @@ class ProcessProvider:
         for agent in [AgentId(name) for name in self._tokens]:
             if agent not in connected and agent not in self._children:
                 self._forget(agent)
+        for unfinished in self._trees.glob(".*"):  # left by agents that were killed while they unpacked
+            if unfinished.suffix.removeprefix(".") not in connected:
+                shutil.rmtree(unfinished, ignore_errors=True)
 
     def close(self) -> None:
         """Ends every agent that is still there."""

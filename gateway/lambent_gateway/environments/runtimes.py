@@ -6,7 +6,6 @@ A runtime that is asked for in a version that is not installed runs on the neare
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import shutil
 import sys
@@ -15,12 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from lambent_core.function import Function
+from lambent_gateway.environments.runtime_folder import fill, libraries
 
 CLIENT_VARIABLE = "LAMBENT_RUNTIME_CLIENT"
 """Environment variable of a function: `lambent` (default) or `awslambdaric` runs it on AWS's own client."""
-
-LIBRARIES = ("boto3", "awslambdaric")
-"""What Lambda's Python images bring beside the standard library (and the official client, for those who choose it)."""
 
 
 _VARIABLES = {
@@ -59,13 +56,13 @@ class Runtimes:
     """Looks once, at start-up. `mounted`: environments see the image's folder as /var/runtime."""
 
     def __init__(self, images: Path, data_dir: Path, *, mounted: bool) -> None:
-        self._bootstrap = images / "python" / "bootstrap.py"
-        self._libraries = data_dir / "runtimes" / "python"
+        self._python = data_dir / "runtimes" / "python"
         self._empty = data_dir / "runtimes" / "provided"
         self._empty.mkdir(parents=True, exist_ok=True)
         self._pythons = find_pythons()
-        self._python_path = "/var/runtime" if mounted else str(self._libraries)
-        _link_libraries(self._libraries)
+        self._seen_at = "/var/runtime" if mounted else str(self._python)
+        ours = [images / "python" / name for name in ("bootstrap.py", "lambent_runtime")]
+        fill(self._python, [*ours, *libraries()], hidden=Path("/tmp") if mounted else None)  # noqa: S108
 
     @property
     def pythons(self) -> dict[str, str]:
@@ -80,8 +77,8 @@ class Runtimes:
     def pool(self, name: str) -> PoolImage:
         if name == "provided":
             return PoolImage([], self._empty, _VARIABLES)
-        environment = {**_VARIABLES, "PYTHONPATH": self._python_path}
-        return PoolImage(self._bootstrap_command(name.removeprefix("python")), self._libraries, environment)
+        environment = {**_VARIABLES, "PYTHONPATH": self._seen_at}
+        return PoolImage(self._bootstrap_command(name.removeprefix("python")), self._python, environment)
 
     def choose(self, function: Function) -> RuntimeChoice | None:
         """How to run this function here; None where no runtime of its kind is installed."""
@@ -94,7 +91,7 @@ class Runtimes:
             return None
         version = match[1] if match[1] in self._pythons else _own_version()
         note = None if version == match[1] else f"{runtime} is not installed here: running on python{version}"
-        environment = {**_VARIABLES, "PYTHONPATH": self._python_path}
+        environment = {**_VARIABLES, "PYTHONPATH": self._seen_at}
         if variables.get(CLIENT_VARIABLE, "lambent") == "awslambdaric":
             command = [self._pythons[version], "-m", "awslambdaric", function.spec.handler or ""]
             return RuntimeChoice(f"python{version}", f"python:{version}.v1", "api", command, environment, note)
@@ -103,7 +100,7 @@ class Runtimes:
         )
 
     def _bootstrap_command(self, version: str) -> list[str]:
-        return [self._pythons[version], str(self._bootstrap)]
+        return [self._pythons[version], f"{self._seen_at}/bootstrap.py"]
 
 
 def _own_version() -> str:
@@ -121,35 +118,4 @@ def find_pythons() -> dict[str, str]:
         path = shutil.which(f"python{version}")
         if path and version not in found and "shims" not in path:
             found[version] = path
-    return found
-
-
-def _link_libraries(folder: Path) -> None:
-    """Links to the packages of `LIBRARIES` and all they need, and to nothing else that is installed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for link in folder.iterdir():
-        if link.is_symlink():
-            link.unlink()
-    for name in _with_requirements(LIBRARIES):
-        for file in importlib.metadata.files(name) or []:
-            top = file.parts[0]
-            if top in ("..", "__pycache__") or top.endswith(".pth"):
-                continue
-            link = folder / top
-            if not link.is_symlink():
-                link.symlink_to(Path(str(importlib.metadata.distribution(name).locate_file(top))).resolve())
-
-
-def _with_requirements(names: tuple[str, ...]) -> set[str]:
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = re.split(r"[ ;<>=!~\[(]", waiting.pop(), maxsplit=1)[0].lower()
-        try:
-            requirements = importlib.metadata.requires(name) or []
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        if name not in found:
-            found.add(name)
-            waiting += [line for line in requirements if "extra ==" not in line]
     return found

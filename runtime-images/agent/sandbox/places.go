@@ -124,15 +124,11 @@ func (p Places) bind() error {
 		from, to string
 		readOnly bool
 	}{
-		{p.Runtime, Lambda.Runtime, readOnly},
 		{p.Task, Lambda.Task, readOnly},
 		{p.Opt, Lambda.Opt, readOnly},
 		{p.Tmp, Lambda.Tmp, !readOnly},
 	}
 	for i := range mounts {
-		if mounts[i].from == "" {
-			continue
-		}
 		// A folder below /opt, say, must be found before /opt is hidden.
 		fd, err := syscall.Open(mounts[i].from, syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 		if err != nil {
@@ -142,9 +138,6 @@ func (p Places) bind() error {
 		mounts[i].from = fmt.Sprintf("/proc/self/fd/%d", fd)
 	}
 	for _, m := range mounts {
-		if m.from == "" {
-			continue
-		}
 		if err := os.MkdirAll(m.to, 0o755); err != nil {
 			return err
 		}
@@ -153,6 +146,14 @@ func (p Places) bind() error {
 		}
 	}
 	return nil
+}
+
+// BindRuntime mounts the image's folder on its path, before anything is started: a pre-started runtime already lives there.
+func BindRuntime(folder string) error {
+	if err := os.MkdirAll(Lambda.Runtime, 0o755); err != nil {
+		return err
+	}
+	return bindOne(folder, Lambda.Runtime, true)
 }
 
 func bindOne(from, to string, readOnly bool) error {

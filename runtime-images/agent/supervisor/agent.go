@@ -37,6 +37,11 @@ func Run(settings Settings, version string) error {
 		if err := sandbox.CheckNamespace(); err != nil {
 			return err
 		}
+		if settings.RuntimeFolder != "" {
+			if err := sandbox.BindRuntime(settings.RuntimeFolder); err != nil {
+				return err
+			}
+		}
 	}
 	process.BecomeSubreaper()
 	process.LimitFiles()
