@@ -145,3 +145,17 @@ def test_a_trace_is_the_callers_or_made_of_the_request_id() -> None:
     assert trace_id_of("Root=1-2", request_id) == "Root=1-2"
     made = "Root=1-01234567-89ab4defa123456789abcdef;Parent=a123456789abcdef;Sampled=0"
     assert trace_id_of("", request_id) == made
+
+
+@pytest.mark.parametrize("month", range(12))
+def test_the_month_does_not_depend_on_the_machines_language(month: int) -> None:
+    context = event_of(REQUEST, replace(CONTEXT, now=1_767_225_600 + (30.5 * month + 15) * 86_400))["requestContext"]
+    assert isinstance(context, dict)
+    assert context["time"][3:11] == "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * month : 3 * month + 3] + "/2026"
+
+
+@pytest.mark.parametrize(
+    "name", ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
+)
+def test_each_header_of_a_connection_stays_with_it(name: str) -> None:
+    assert join_headers([(name, "x")]) == {}

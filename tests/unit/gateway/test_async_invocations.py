@@ -241,12 +241,17 @@ def test_a_reservation_is_not_run_into() -> None:
 
 
 def test_it_looks_at_the_queue_when_something_happens_and_not_all_the_time() -> None:
-    looks = []
+    looks: list[float] = []
+    hastened: list[float] = []
 
     class Watched(MemoryEventQueue):
         async def claim(self, now: float, room: Room, *, lease_seconds: float, owner: str) -> Claimed:
             looks.append(now)
             return await super().claim(now, room, lease_seconds=lease_seconds, owner=owner)
+
+        async def hasten(self, now: float, latest: float) -> int:
+            hastened.append(now)
+            return await super().hasten(now, latest)
 
     async def test() -> None:
         world = World(answers(RAISED, OK), queue=Watched())
@@ -258,6 +263,7 @@ def test_it_looks_at_the_queue_when_something_happens_and_not_all_the_time() -> 
         assert len(looks) <= 5
         await world.until_empty()
         assert len(looks) <= 10
+        assert len(hastened) == 1, "once, at the start: the clock was not set"
         await world.driver.stop(0)
 
     run(test())
