@@ -49,5 +49,7 @@ def machine_go() -> str | None:
     go = shutil.which("go")
     if go is None:
         return None
-    found = re.search(r"go(\d+)\.(\d+)", subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout)
+    found = re.search(
+        r"go(\d+)\.(\d+)", subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
+    )
     return go if found and (int(found[1]), int(found[2])) >= GO_MINIMUM else None

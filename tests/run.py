@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PYTHON_FOLDERS = ["core", "gateway", "cli", "tests", "benchmarks", "hatch_build.py"]
+PYTHON_FOLDERS = ["core", "gateway", "cli", "tests", "benchmarks", "tools", "hatch_build.py"]
 SECONDS_MAX = 1500
 
 
