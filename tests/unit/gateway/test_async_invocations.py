@@ -289,10 +289,11 @@ def test_a_clock_set_ahead_does_not_run_twice_what_is_running() -> None:
         world.driver.start()
         await world.accept("a")
         await asyncio.sleep(1)
-        world.clock.ahead += 86_400
+        world.clock.ahead += 7_200
         await world.accept("b")
         await world.until_empty()
         assert [id for _, id in world.attempts] == ["a", "b"], "D2"
+        assert world.dropped == []
         await world.driver.stop(0)
 
     run(test())
@@ -379,11 +380,12 @@ def test_a_store_that_refuses_for_a_while_loses_nothing() -> None:
         await asyncio.sleep(2)
         queue.full = True
         await asyncio.sleep(10)
-        world.clock.ahead += 86_400
+        world.clock.ahead += 7_200
         assert world.queue.depth() == 1
         queue.full = False
         await world.until_empty()
         assert [id for _, id in world.attempts] == ["a"], "its end was kept until it could be written (D2)"
+        assert world.dropped == []
         await world.driver.stop(0)
 
     run(test())
