@@ -199,7 +199,7 @@ class AsyncInvocations:
                 if condition is not None:
                     self._give_up(queued, condition)
                 self._endings.settle(queued.id)
-        self._news.set()
+        self._news.set()  # there is room: the next claim can ride in the commit of this end
 
     async def _ending(self, queued: QueuedEvent) -> RetryAt | str | None:
         """How one attempt ended: try again, given up under a condition, or done."""
