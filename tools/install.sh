@@ -23,7 +23,7 @@ need() {
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
-need "$python -c 'import ensurepip'" python3-venv "command -v unshare" util-linux "command -v mount" mount
+need "$python -c 'import ensurepip'" python3-venv "command -v unshare" util-linux "command -v mount" mount "command -v curl" curl
 
 [ -x "$venv/bin/python" ] || { say "Making $venv"; "$python" -m venv "$venv"; }
 say "Installing Lambent (the agent is compiled on the way)"
