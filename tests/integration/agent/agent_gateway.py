@@ -23,7 +23,6 @@ from lambent_core import link
 from lambent_core.link import Frame, FrameReader, FrameType, InvokeHead, Report
 
 IMAGES = Path(__file__).parents[3] / "runtime-images"
-BOOTSTRAP = IMAGES / "python" / "bootstrap.py"
 PYTHON = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
 PATIENCE_SECONDS = 20.0
 TOKEN = "secret of the test"
@@ -232,6 +231,11 @@ class Gateway:
         self.send_invoke(payload, **options)
         return await self.collect()
 
+    def bootstrap(self, *, mounts: bool) -> list[str]:
+        """The command of our own runtime, at the place where the environment sees it."""
+        folder = Path("/var/runtime") if mounts else self.folder / "runtime"
+        return [PYTHON, str(folder / "bootstrap.py")]
+
     async def start_agent(
         self, binary: Path, *, prestart: list[str], mounts: bool, settings: Mapping[str, str] | None = None
     ) -> None:
@@ -250,7 +254,7 @@ class Gateway:
             "LAMBENT_MOUNTS": "1" if mounts else "0",
             **(settings or {}),
         }
-        (self.folder / "runtime").mkdir(exist_ok=True)
+        shutil.copytree(IMAGES / "python", self.folder / "runtime", dirs_exist_ok=True)
         before = ["unshare", "--mount", "--propagation", "private"] if mounts else []
         self.agent = await asyncio.create_subprocess_exec(
             *before, str(binary), env=environment, stdin=asyncio.subprocess.DEVNULL, start_new_session=True

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from agent_gateway import BOOTSTRAP, IMAGES, PYTHON, Gateway, Start, can_mount, zip_of
+from agent_gateway import IMAGES, PYTHON, Gateway, Start, can_mount, zip_of
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ async def start(
             gateway = Gateway(folder, "tcp:127.0.0.1:0" if tcp else f"unix:{folder}/gateway.sock")
             await gateway.listen()
             stack.push_async_callback(gateway.close)
-            command = [PYTHON, str(BOOTSTRAP)]
+            command = gateway.bootstrap(mounts=mounts)
             frames = client == "lambent"
             await gateway.start_agent(
                 agent_binary, prestart=command if frames and prestart else [], mounts=mounts, settings=settings
