@@ -13,7 +13,7 @@ from lambent_core.invocation import Invocation, Outcome
 from lambent_core.link import Report, ReportStatus
 from lambent_core.retry import RetryPolicy
 from lambent_gateway.drivers.async_invocations import AsyncInvocations, AsyncLimits, Functions
-from lambent_gateway.stores.events_base import Claimed, Event, Room
+from lambent_gateway.stores.events_base import Claimed, Event, Reschedule, Room
 from lambent_gateway.stores.events_memory import MemoryEventQueue
 from tests.simulation.virtual_time import WallClock, run
 
@@ -139,6 +139,23 @@ def test_throttles_and_failures_of_the_platform_back_off_and_use_up_no_attempt()
         times = [round(at) for at, _ in world.attempts]
         assert times == [0, 1, 3, 7, 67, 68]
         assert world.dropped == []
+        await world.driver.stop(0)
+
+    run(test())
+
+
+def test_a_retry_is_in_time_however_slowly_it_was_written() -> None:
+    class Slow(MemoryEventQueue):
+        async def reschedule(self, changes: Sequence[Reschedule]) -> None:
+            await asyncio.sleep(0.5)
+            await super().reschedule(changes)
+
+    async def test() -> None:
+        world = World(answers(TooManyRequests("Rate Exceeded."), OK), queue=Slow())
+        world.driver.start()
+        await world.accept("id")
+        await world.until_empty()
+        assert [at for at, _ in world.attempts] == [0, pytest.approx(1, abs=0.1)]
         await world.driver.stop(0)
 
     run(test())
