@@ -253,6 +253,7 @@ async def test_other_requests_are_left_alone(path: bytes) -> None:
 async def test_where_no_url_is(url: FunctionUrl | None, path: bytes) -> None:
     sent = await call(Functions(), url, path=path)
     assert (sent.status, sent.header["x-amzn-errortype"]) == (404, "ResourceNotFoundException")
+    assert sent.header["content-type"] == "application/json"
     assert json.loads(sent.body) == {"Message": f"No function has a URL here: {path.split(b'/')[2].decode()}"}
 
 
@@ -444,7 +445,9 @@ async def test_a_function_that_answers_whole_where_a_stream_is_allowed() -> None
     ids=["bad head", "half a head", "error before the head", "error before the first byte", "lost before the head"],
 )
 async def test_streams_that_never_began(functions: Functions) -> None:
-    sent = await call(functions, STREAMED, headers=[ORIGIN])
+    with capture_logs() as logs:
+        sent = await call(functions, STREAMED, headers=[ORIGIN])
+    assert len(logs) <= 1, "said once"
     assert (sent.status, sent.body, sent.whole) == (*INTERNAL, True)
     assert ALLOWED in sent.headers
 
