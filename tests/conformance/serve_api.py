@@ -13,6 +13,7 @@ import uvicorn
 from lambent_core.operations import OperationTable
 from lambent_gateway.api.app import build_app
 from lambent_gateway.api.calls import Functions, Parts
+from lambent_gateway.api.qualified import Qualified
 from lambent_gateway.api.service_model import load_service_model
 from lambent_gateway.clock import SystemClock
 from lambent_gateway.drivers.deployment import Deployments
@@ -30,6 +31,7 @@ async def main(folder: Path) -> None:
         model=model,
         table=OperationTable(model),
         functions=Functions(documents),
+        qualified=Qualified(documents),
         packages=packages,
         clock=SystemClock(),
         ids=lambda: str(uuid.uuid4()),

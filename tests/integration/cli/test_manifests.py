@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import yaml
+
 from tests.integration.cli.conftest import Lambent
 
 INLINE = """\

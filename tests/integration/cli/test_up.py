@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.integration.cli.conftest import COMMAND, Lambent, Up, environment
 
 GREETING = {"greeting": "Hello, Ann!", "function": "hello"}
