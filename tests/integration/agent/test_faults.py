@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from conftest import BOOTSTRAP, PYTHON, Start
-
 from gateway import zip_of
+
 from lambent_core.link import FrameType, ReportStatus
 
 ECHO = "def handler(event, context):\n    return event\n"

@@ -6,8 +6,8 @@ import json
 
 import pytest
 from conftest import Start
-
 from gateway import ARN
+
 from lambent_core.link import InvokeHead, ReportStatus
 
 ECHO = "def handler(event, context):\n    return event\n"

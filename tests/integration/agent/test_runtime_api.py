@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from conftest import PYTHON, Start
-
 from gateway import ARN, Gateway
+
 from lambent_core.link import InvokeHead, ReportStatus
 
 SOURCE = (Path(__file__).parent / "provided.py").read_text().replace("#!/usr/bin/env python3", f"#!{PYTHON}")

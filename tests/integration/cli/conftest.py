@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.platform_process import ROOT, wait_for
 
 Completed = subprocess.CompletedProcess[str]

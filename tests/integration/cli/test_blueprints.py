@@ -9,10 +9,10 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-
-from lambent_cli import blueprint
 from tests.integration.cli.conftest import Lambent
 from tests.platform_process import ROOT
+
+from lambent_cli import blueprint
 
 EXAMPLES = ROOT / "examples"
 ANSWERS: dict[str, Any] = {

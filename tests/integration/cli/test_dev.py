@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.integration.cli.conftest import COMMAND, Lambent, environment
 from tests.platform_process import wait_for
 

@@ -8,7 +8,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from tests.integration.cli.conftest import Lambent
 from tests.platform_process import wait_for
 

@@ -8,7 +8,6 @@ import zipfile
 from pathlib import Path
 
 import yaml
-
 from tests.integration.cli.conftest import Lambent
 
 INLINE = """\

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.integration.cli.conftest import COMMAND, Lambent, Up, environment
 
 GREETING = {"greeting": "Hello, Ann!", "function": "hello"}
