@@ -50,6 +50,7 @@ def test_each_version_runs_its_own_code_and_knows_what_it_is(shared_platform: Pl
         given = {} if qualifier is None else {"Qualifier": qualifier}
         answer = shared_platform.invoke(name, **given)
         result = answer["Payload"]
+        assert "FunctionError" not in answer, result
         assert answer["ExecutedVersion"] == result["version"] == result["variable"]
         assert f"[{result['version']}]" in result["stream"]
         assert result["arn"] == ARN + name + (f":{qualifier}" if qualifier else "")
