@@ -204,3 +204,24 @@ def test_the_coldest_of_all_is_evicted() -> None:
     scheduler.finished(EnvironmentId(2), now=1)
     scheduler.finished(EnvironmentId(1), now=2)
     assert scheduler.accept("c", "c", InvocationId(3), now=3) == [Stop(EnvironmentId(2)), Start(EnvironmentId(3))]
+
+
+def test_versions_have_environments_of_their_own_and_one_concurrency() -> None:
+    admission = Admission(10)
+    admission.reserve("a", 2)
+    scheduler = Scheduler(SchedulingLimits(environments_max=5), admission, itertools.count(1))
+    assert scheduler.accept("a", "a", InvocationId(1), now=0) == [Start(EnvironmentId(1))]
+    assert scheduler.ready(EnvironmentId(1), now=1) == [Run(InvocationId(1), EnvironmentId(1))]
+    scheduler.end("a")
+    assert scheduler.finished(EnvironmentId(1), now=2) == []
+    assert scheduler.accept("a", "a:1", InvocationId(2), now=3) == [Start(EnvironmentId(2))], (
+        "the idle one is $LATEST's"
+    )
+    assert scheduler.accept("a", "a", InvocationId(3), now=4) == [Run(InvocationId(3), EnvironmentId(1))]
+    assert scheduler.accept("a", "a:1", InvocationId(4), now=5) is ThrottleReason.RESERVED
+    assert scheduler.homes == {EnvironmentId(1): "a", EnvironmentId(2): "a:1"}
+    assert scheduler.removed("a:1", now=6) == [Fail(InvocationId(2), True)]
+    scheduler.end("a")
+    assert admission.held == {"a": 1}
+    assert scheduler.ready(EnvironmentId(2), now=7) == [Stop(EnvironmentId(2))]
+    assert set(scheduler.placements) == {"a"}

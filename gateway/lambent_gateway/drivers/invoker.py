@@ -72,7 +72,8 @@ class Invoker:
 
     def begin(self, invocation: Invocation, done: Done, sink: Sink | None = None) -> None:
         """Starts an invocation; `done` is called once. Raises `LambdaError` where it can't begin (404, 409, 429, 502)."""
-        route = self.routing.find(invocation)
+        routing = self.routing
+        route = routing.direct.get((invocation.function_name, invocation.qualifier)) or routing.find(invocation)
         now = asyncio.get_running_loop().time()
         id = InvocationId(next(self._ids))
         pending = self._pending[id] = Pending(id, invocation, route, done, sink, now)
