@@ -67,8 +67,10 @@ def with_members(spec: FunctionSpec, members: Mapping[str, Any]) -> FunctionSpec
     return msgspec.structs.replace(spec, **changes)
 
 
-def configuration(function: Function, caller: Caller, qualifier: str | None = None) -> dict[str, Any]:
-    """FunctionConfiguration of `$LATEST`, whose ARN has the qualifier that was asked for. Members without a value are left out."""
+def configuration(
+    function: Function, caller: Caller, qualifier: str | None = None, *, version: str = LATEST
+) -> dict[str, Any]:
+    """FunctionConfiguration of a version, whose ARN has the qualifier that was asked for. Members without a value are left out."""
     spec, status = function.spec, function.status
     shown: dict[str, Any] = {
         "FunctionName": function.name,
@@ -82,7 +84,7 @@ def configuration(function: Function, caller: Caller, qualifier: str | None = No
         "Timeout": spec.timeout,
         "MemorySize": spec.memory_size,
         "LastModified": status.last_modified,
-        "Version": LATEST,
+        "Version": version,
         "TracingConfig": {"Mode": spec.tracing_config.mode},
         "RevisionId": status.revision_id,
         "State": status.state,

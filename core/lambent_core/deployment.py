@@ -18,10 +18,14 @@ from lambent_core import names, timestamps
 from lambent_core.errors import PreconditionFailed, ResourceConflict
 from lambent_core.function import EventInvokeConfig, Function, FunctionSpec, FunctionStatus, FunctionUrl, Metadata
 
-_BESIDE_THE_CODE = (
+BESIDE_THE_CODE = (
     "tags", "reserved_concurrent_executions", "url", "event_invoke_config", "recursive_loop", "update_runtime_on",
 )  # fmt: skip
 """What has operations of its own, and can change without new execution environments."""
+STALE_REVISION = (
+    "The Revision Id provided does not match the latest Revision Id. "
+    "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
+)
 _BEING_CREATED = "The function is being created."
 
 
@@ -47,15 +51,8 @@ def _without_own(spec: FunctionSpec) -> FunctionSpec:
 
 def changed(function: Function, spec: FunctionSpec, *, arn: str, revision_id: str, now: float) -> Function:
     """The document with other code or configuration, InProgress. Raises ResourceConflict while another change is under way."""
+    check_settled(function, arn)
     status = function.status
-    if status.state == "Pending":
-        raise ResourceConflict(
-            "The operation cannot be performed at this time. The function is currently in the following state: Pending"
-        )
-    if status.last_update_status == "InProgress":
-        raise ResourceConflict(
-            f"The operation cannot be performed at this time. An update is in progress for resource: {arn}"
-        )
     return msgspec.structs.replace(
         function,
         spec=msgspec.structs.replace(spec, function_name=function.spec.function_name),
@@ -71,12 +68,25 @@ def changed(function: Function, spec: FunctionSpec, *, arn: str, revision_id: st
     )
 
 
+def check_settled(function: Function, arn: str) -> None:
+    """Raises ResourceConflict while the function is being made or updated (D1)."""
+    status = function.status
+    if status.state == "Pending":
+        raise ResourceConflict(
+            "The operation cannot be performed at this time. The function is currently in the following state: Pending"
+        )
+    if status.last_update_status == "InProgress":
+        raise ResourceConflict(
+            f"The operation cannot be performed at this time. An update is in progress for resource: {arn}"
+        )
+
+
 def applied(function: Function, spec: FunctionSpec, *, arn: str, revision_id: str, now: float) -> Function:
     """The document with all of another spec, as a manifest brings it; unchanged if there is nothing to change."""
     spec = msgspec.structs.replace(spec, function_name=function.spec.function_name)
     if spec == function.spec:
         return function
-    beside = {field: getattr(spec, field) for field in _BESIDE_THE_CODE}
+    beside = {field: getattr(spec, field) for field in BESIDE_THE_CODE}
     if msgspec.structs.replace(function.spec, **beside) != spec:
         function = changed(function, spec, arn=arn, revision_id=revision_id, now=now)
     return amended(function, spec, now=now)
@@ -98,18 +108,18 @@ def _url_status(function: Function, url: FunctionUrl | None, now: float) -> Func
         return msgspec.structs.replace(status, url_id=None, url_created=None, url_last_modified=None)
     if status.url_id is not None:
         return msgspec.structs.replace(status, url_last_modified=at)
-    # Made of the function's uid, so that a URL that is taken away and made again is the same.
-    url_id = hashlib.sha256(f"url {function.metadata.uid}".encode()).hexdigest()[:32]
-    return msgspec.structs.replace(status, url_id=url_id, url_created=at, url_last_modified=at)
+    return msgspec.structs.replace(status, url_id=url_id(function.metadata.uid), url_created=at, url_last_modified=at)
+
+
+def url_id(uid: str, alias: str = "") -> str:
+    """Made of the function's uid, so that a URL that is taken away and made again is the same."""
+    return hashlib.sha256(f"url {uid} {alias}".strip().encode()).hexdigest()[:32]
 
 
 def check_revision(function: Function, revision_id: str | None) -> None:
     """Raises PreconditionFailed when the caller saw another revision than the latest."""
     if revision_id is not None and revision_id != function.status.revision_id:
-        raise PreconditionFailed(
-            "The Revision Id provided does not match the latest Revision Id. "
-            "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
-        )
+        raise PreconditionFailed(STALE_REVISION)
 
 
 def is_unsettled(function: Function) -> bool:

@@ -1,7 +1,7 @@
 """
 What the platform asks of the places where it keeps documents and packages. Implementations are in `lambent_gateway.stores`.
 
-Documents are functions today; any kind with `metadata` has room beside them, told apart by its class.
+Documents are functions, their versions and their aliases; any kind with `metadata` has room beside them, told apart by its class.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from lambent_core.errors import ServiceUnavailable
 from lambent_core.function import Function, Metadata
+from lambent_core.versions import FunctionAlias, FunctionVersion
 
 
 class Document(Protocol):
@@ -22,7 +23,11 @@ D = TypeVar("D", bound=Document)
 Watcher = Callable[[Document | None, Document | None], None]
 """Told (old, new): old is None for a new document, new is None for a deleted one."""
 
-KINDS: dict[str, type[Document]] = {"Function": Function}
+KINDS: dict[str, type[Document]] = {
+    "Function": Function,
+    "FunctionAlias": FunctionAlias,
+    "FunctionVersion": FunctionVersion,
+}
 """Every kind that a store may hold, by the name under which it is kept."""
 
 

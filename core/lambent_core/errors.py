@@ -49,6 +49,13 @@ class InvalidParameterValue(LambdaError):
     code, status, fault, message_key = "InvalidParameterValueException", 400, "User", "message"
 
 
+class UntypedInvalidParameterValue(InvalidParameterValue):
+    """The same, where AWS leaves out whose fault it is."""
+
+    def body(self) -> dict[str, str]:
+        return {self.message_key: self.message, **self.fields}
+
+
 class ValidationFailed(LambdaError):
     """A member breaks a constraint of the service model; AWS lists all of them in one message."""
 
@@ -77,6 +84,10 @@ class AccessDenied(LambdaError):
 
 class ResourceNotFound(LambdaError):
     code, status, fault = "ResourceNotFoundException", 404, "User"
+
+
+class ProvisionedConcurrencyConfigNotFound(LambdaError):
+    code, status, fault, message_key = "ProvisionedConcurrencyConfigNotFoundException", 404, "User", "message"
 
 
 class ResourceConflict(LambdaError):

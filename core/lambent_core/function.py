@@ -167,6 +167,8 @@ class FunctionStatus(_Model, frozen=True):
     """ISO 8601 with milliseconds and +0000, as AWS writes it."""
     code_revision: int = 0
     """Grows with each change of code or configuration that needs new execution environments."""
+    last_version: int = 0
+    """The highest number that a published version was ever given."""
     url_id: str | None = None
     url_created: str | None = None
     url_last_modified: str | None = None

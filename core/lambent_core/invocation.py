@@ -20,7 +20,8 @@ class Invocation:
     function_name: str
     payload: bytes
     """JSON text; `b"{}"`-like bytes as they came, never parsed on the way."""
-    qualifier: str = LATEST
+    qualifier: str | None = None
+    """A version or an alias, as the caller gave it; None where nothing was said, which means `$LATEST`."""
     kind: Literal["RequestResponse", "Event"] = "RequestResponse"
     """`Event`: an attempt of an asynchronous invocation."""
     stream: bool = False

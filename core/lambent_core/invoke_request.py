@@ -21,7 +21,7 @@ import orjson
 from lambent_core import limits
 from lambent_core.caller import Caller, caller_of
 from lambent_core.errors import InvalidRequestContent, RequestTooLarge, ValidationFailed
-from lambent_core.invocation import LATEST, Invocation
+from lambent_core.invocation import Invocation
 from lambent_core.names import Target, parse_target
 
 Headers = Mapping[bytes, bytes]
@@ -73,7 +73,7 @@ def read_invocation(
         request_id=request_id,
         function_name=target.name,
         payload=body or b"{}",
-        qualifier=target.qualifier or LATEST,
+        qualifier=target.qualifier,
         kind="Event" if kind == b"Event" else "RequestResponse",
         stream=operation.stream,
         log_tail=log_type == b"Tail",

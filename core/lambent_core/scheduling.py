@@ -1,8 +1,11 @@
 """
 All functions of one gateway together: admission, each version's placement, and the room they share.
 
+A placement is of one version, and named by its key: the function's name for `$LATEST`, `name:7` for version 7.
+Concurrency is the function's, whichever of its versions runs.
+
     S1  environments of all functions together never outnumber `environments_max`
-    S2  an environment that idles gives way when another function has nobody to run its invocation
+    S2  an environment that idles gives way when another version has nobody to run its invocation
     S3  the concurrency held is the number of invocations accepted and not ended
 """
 
@@ -56,16 +59,18 @@ class Scheduler:
     ids: Iterator[int]
     placements: dict[str, Placement] = field(default_factory=dict)
     homes: dict[EnvironmentId, str] = field(default_factory=dict)
-    """Function of every environment there is."""
+    """Key of the version of every environment there is."""
     starved: dict[str, None] = field(default_factory=dict)
-    """Functions someone of which waits with nothing on the way, longest first."""
+    """Keys of versions someone of which waits with nothing on the way, longest first."""
 
-    def accept(self, function: str, invocation: InvocationId, *, now: float) -> list[Effect] | ThrottleReason:
+    def accept(
+        self, function: str, version: str, invocation: InvocationId, *, now: float
+    ) -> list[Effect] | ThrottleReason:
         """What to do for a new invocation, or why it is refused. Once accepted, `end` must follow when it has ended."""
         reason = self.admission.admit(function)
         if reason is not None:
             return reason
-        return self._step(function, Accepted(invocation), now)
+        return self._step(version, Accepted(invocation), now)
 
     def end(self, function: str) -> None:
         """An accepted invocation has been answered."""
@@ -77,75 +82,75 @@ class Scheduler:
     def ready(self, environment: EnvironmentId, *, now: float) -> list[Effect]:
         return self._step(self.homes[environment], Ready(environment), now)
 
-    def found(self, function: str, environment: EnvironmentId, *, now: float) -> list[Effect]:
-        """An idle environment of the function's current revision has outlived the gateway."""
-        self.homes[environment] = function
-        return self._step(function, Found(environment), now)
+    def found(self, version: str, environment: EnvironmentId, *, now: float) -> list[Effect]:
+        """An idle environment of the version's current revision has outlived the gateway."""
+        self.homes[environment] = version
+        return self._step(version, Found(environment), now)
 
     def lost(self, environment: EnvironmentId, *, now: float) -> list[Effect]:
-        function = self.homes.pop(environment, None)
-        return [] if function is None else self._step(function, Lost(environment), now)
+        version = self.homes.pop(environment, None)
+        return [] if version is None else self._step(version, Lost(environment), now)
 
-    def revised(self, function: str, *, now: float) -> list[Effect]:
-        return self._step(function, Revised(), now)
+    def revised(self, version: str, *, now: float) -> list[Effect]:
+        return self._step(version, Revised(), now)
 
-    def removed(self, function: str, *, now: float) -> list[Effect]:
-        return self._step(function, Removed(), now)
+    def removed(self, version: str, *, now: float) -> list[Effect]:
+        return self._step(version, Removed(), now)
 
-    def time_passed(self, function: str, *, now: float) -> list[Effect]:
-        return self._step(function, TimePassed(), now)
+    def time_passed(self, version: str, *, now: float) -> list[Effect]:
+        return self._step(version, TimePassed(), now)
 
-    def next_wakeup(self, function: str) -> float | None:
-        placement = self.placements.get(function)
+    def next_wakeup(self, version: str) -> float | None:
+        placement = self.placements.get(version)
         return placement.next_wakeup() if placement else None
 
-    def _step(self, function: str, event: Event, now: float) -> list[Effect]:
-        effects = self._step_one(function, event, now)
+    def _step(self, version: str, event: Event, now: float) -> list[Effect]:
+        effects = self._step_one(version, event, now)
         if self.starved:
             for other in list(self.starved):
-                if other != function and self._room(other) > 0:
+                if other != version and self._room(other) > 0:
                     effects += self._step_one(other, TimePassed(), now)
         return effects
 
-    def _step_one(self, function: str, event: Event, now: float) -> list[Effect]:
-        placement = self.placements.get(function)
+    def _step_one(self, version: str, event: Event, now: float) -> list[Effect]:
+        placement = self.placements.get(version)
         if placement is None:
             limits = self.limits
-            placement = self.placements[function] = Placement(
+            placement = self.placements[version] = Placement(
                 self.ids, limits.idle_seconds_max, limits.patience_seconds, limits.starting_max
             )
         warm = type(event) is Accepted and placement.idle
-        effects = placement.step(event, now=now, room=0 if warm else self._room(function))
+        effects = placement.step(event, now=now, room=0 if warm else self._room(version))
         if warm:
             return effects
         for effect in effects:
             if type(effect) is Start:
-                self.homes[effect.environment] = function
+                self.homes[effect.environment] = version
             elif type(effect) is Stop:
                 del self.homes[effect.environment]
         if placement.starved:
-            self.starved[function] = None
+            self.starved[version] = None
         else:
-            self.starved.pop(function, None)
+            self.starved.pop(version, None)
             if not placement.size:
-                del self.placements[function]
+                del self.placements[version]
         # Stops first: the room they make is what was promised to the starts.
-        return self._evict(function, now) + effects
+        return self._evict(version, now) + effects
 
-    def _room(self, function: str) -> int:
-        """Environments that `function` may start: what is free, and what idles elsewhere."""
+    def _room(self, version: str) -> int:
+        """Environments that `version` may start: what is free, and what idles elsewhere."""
         free = self.limits.environments_max - len(self.homes)
         if free > self.limits.starting_max:
             return free
-        return free + sum(len(other.idle) for name, other in self.placements.items() if name != function)
+        return free + sum(len(other.idle) for name, other in self.placements.items() if name != version)
 
-    def _evict(self, function: str, now: float) -> list[Effect]:
+    def _evict(self, version: str, now: float) -> list[Effect]:
         effects: list[Effect] = []
         while len(self.homes) > self.limits.environments_max:
             _, name = min(
                 (next(iter(other.idle.values())), name)
                 for name, other in self.placements.items()
-                if name != function and other.idle
+                if name != version and other.idle
             )
             effects += self._step_one(name, Evict(), now)
         return effects

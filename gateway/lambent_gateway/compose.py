@@ -25,20 +25,22 @@ from prometheus_client import CollectorRegistry
 
 from lambent_core.admission import Admission
 from lambent_core.environment_variables import Surroundings
-from lambent_core.function import LATEST, Function
+from lambent_core.function import Function
 from lambent_core.log_lines import log_stream_name
 from lambent_core.operations import OperationTable
 from lambent_core.retry import RetryPolicy
 from lambent_core.runtime_pool import AgentId
 from lambent_core.scheduling import Scheduler, SchedulingLimits
+from lambent_core.versions import FunctionAlias, FunctionVersion
 from lambent_gateway import identifiers, logging
 from lambent_gateway.api.app import build_app
 from lambent_gateway.api.asgi import Application
 from lambent_gateway.api.calls import Functions, Parts
 from lambent_gateway.api.front import front
-from lambent_gateway.api.function_urls import FunctionUrls
+from lambent_gateway.api.function_urls import FunctionUrls, ServedUrl
 from lambent_gateway.api.invoke import InvokeApi
 from lambent_gateway.api.operating import Operating, router
+from lambent_gateway.api.qualified import Qualified
 from lambent_gateway.api.service_model import load_service_model
 from lambent_gateway.clock import SystemClock
 from lambent_gateway.drivers.async_invocations import AsyncInvocations, AsyncLimits
@@ -54,6 +56,7 @@ from lambent_gateway.environments.runtimes import Runtimes
 from lambent_gateway.environments.sandbox import Sandbox, probe
 from lambent_gateway.holdings import LINK_SOCKET, data_directory, link_socket, listening
 from lambent_gateway.http import protocol_factory
+from lambent_gateway.routing import Routing
 from lambent_gateway.runtime_images import agent_binary, images_folder
 from lambent_gateway.settings import Settings
 from lambent_gateway.stores.blobs import DirectoryPackages
@@ -167,12 +170,13 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
     admission = Admission(settings.scaling.account_concurrency)
     invoker = Invoker(
         Scheduler(_scheduling_limits(settings), admission, count(1)),
+        Routing(random.random),
         clock=clock,
         write_log=logs.write,
         specialize=lambda environment, sized: specialization(
             environment, sized=sized, platform=Surroundings(region, endpoint)
         ),
-        new_log_stream=lambda: log_stream_name(clock.time(), LATEST, os.urandom(16)),
+        new_log_stream=lambda version: log_stream_name(clock.time(), version, os.urandom(16)),
     )
     fleet = await _fleet(settings, sandbox, runtimes, invoker, packages.read, stack)
     catalogue = Catalogue(
@@ -184,10 +188,13 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
         region=region,
         account=account,
     )
+    functions, qualified = Functions(documents), Qualified(documents)
+    for uid in qualified.owners() - {function.metadata.uid for function in functions.all()}:
+        await qualified.remove_all(uid)  # a crash came between the function's end and theirs
     documents.subscribe(catalogue.changed)
-    for function in documents.list(Function):
-        catalogue.changed(None, function)
-    functions = Functions(documents)
+    for kind in (Function, FunctionVersion, FunctionAlias):
+        for document in documents.list(kind):
+            catalogue.changed(None, document)
     deployments = Deployments(documents, packages, identifiers.new_request_id)
     deployments.start()
     stack.push_async_callback(deployments.stop)
@@ -200,7 +207,7 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
     )
     registry = CollectorRegistry()
     registry.register(metrics)
-    for runtime in {route.runtime.pool for route in invoker.routes.values()} or {runtimes.default_pool}:
+    for runtime in {route.runtime.pool for route in invoker.routing.by_key.values()} or {runtimes.default_pool}:
         fleet.prepare(runtime)
 
     model = load_service_model()
@@ -208,6 +215,7 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
         model=model,
         table=OperationTable(model),
         functions=functions,
+        qualified=qualified,
         packages=packages,
         clock=clock,
         ids=identifiers.new_request_id,
@@ -219,7 +227,7 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
     operating = Operating(registry, logs, serving.reason_not_ready, lambda name: functions.get(name) is not None)
     invoke_api = InvokeApi(invoker, asynchronous.accept, identifiers.new_request_id, account=account, region=region)
     urls = FunctionUrls(
-        find_by_url=partial(_find_by_url, functions),
+        find_by_url=partial(_find_by_url, functions, qualified),
         invoker=invoker,
         clock=clock,
         new_request_id=identifiers.new_request_id,
@@ -231,11 +239,10 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
 def _asynchronous(
     settings: Settings, events: SqlEventQueue, invoker: Invoker, admission: Admission, stack: AsyncExitStack
 ) -> AsyncInvocations:
-    def policy(name: str) -> RetryPolicy | None:
-        route = invoker.routes.get(name)
-        if route is None:
-            return RetryPolicy() if name in invoker.unavailable else None
-        config = route.function.spec.event_invoke_config
+    def policy(name: str, qualifier: str | None) -> RetryPolicy | None:
+        config = invoker.routing.event_invoke_config(name, qualifier)
+        if config is None:
+            return None
         return RetryPolicy(
             config.maximum_retry_attempts, config.maximum_event_age_in_seconds, admission.reserved.get(name)
         )
@@ -309,8 +316,27 @@ def _scheduling_limits(settings: Settings) -> SchedulingLimits:
     )
 
 
-def _find_by_url(functions: Functions, name_or_id: str) -> Function | None:
-    function = functions.get(name_or_id)
-    if function is None:
-        function = next((each for each in functions.all() if each.status.url_id == name_or_id), None)
-    return function
+def _find_by_url(functions: Functions, qualified: Qualified, address: str) -> ServedUrl | None:
+    name, _, alias_name = address.partition(":")
+    function = functions.get(name)
+    if function is not None and alias_name:
+        alias = qualified.alias(function, alias_name)
+        return _alias_url(alias) if alias else None
+    if function is not None:
+        return _function_url(function)
+    for each in functions.all():
+        if each.status.url_id == address:
+            return _function_url(each)
+        for alias in qualified.aliases(each):
+            if alias.url_id == address:
+                return _alias_url(alias)
+    return None
+
+
+def _function_url(function: Function) -> ServedUrl | None:
+    url = function.spec.url
+    return None if url is None else ServedUrl(url, function.status.url_id or function.name, function.name)
+
+
+def _alias_url(alias: FunctionAlias) -> ServedUrl | None:
+    return None if alias.url is None else ServedUrl(alias.url, alias.url_id or "", alias.function_name, alias.name)

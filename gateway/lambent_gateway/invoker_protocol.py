@@ -13,10 +13,10 @@ class Invoker(Protocol):
         """Raises `LambdaError` where the function was not reached, or its environment was lost."""
 
     async def stream(
-        self, invocation: Invocation, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]
+        self, invocation: Invocation, start: Callable[[str, str], None], chunk: Callable[[bytes], Awaitable[None]]
     ) -> Outcome:
         """
-        The same with a streamed response: `start` is told its content type, then `chunk` its bytes in order.
+        The same with a streamed response: `start` is told its content type and the version that runs, then `chunk` its bytes in order.
 
         If the function answered whole, neither is called and the outcome holds the payload; else that is empty, or the error
         object in which the stream ended.

@@ -19,8 +19,12 @@ class Route:
     """One function version as the invoke path sees it. Replaced, never changed."""
 
     function: Function
+    key: str
+    """Of its placement: see `route_key`."""
     name: str
+    """The function's."""
     version: str
+    """`$LATEST` or a number."""
     revision: str
     """New with each change that needs new execution environments."""
     arn: str
@@ -34,23 +38,31 @@ class Route:
 
 
 def route_of(
-    function: Function, runtime: RuntimeChoice, metrics: FunctionMetrics, *, region: str, account: str
+    function: Function,
+    runtime: RuntimeChoice,
+    metrics: FunctionMetrics,
+    *,
+    region: str,
+    account: str,
+    version: str = LATEST,
 ) -> Route:
-    spec = function.spec
-    arn = function_arn(function.name, region=region, account=account)
+    """`function` is the version in the shape of a function."""
+    spec, published = function.spec, version != LATEST
+    arn = function_arn(function.name, region=region, account=account) + (f":{version}" if published else "")
     logged = LoggedFunction(
         name=function.name,
         arn=arn,
-        version=LATEST,
+        version=version,
         memory_mb=spec.memory_size,
         runtime_version=runtime.version,
         runtime_version_arn=f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(runtime.version.encode()).hexdigest()}",
     )
     return Route(
         function=function,
+        key=route_key(function.name, version),
         name=function.name,
-        version=LATEST,
-        revision=f"{function.metadata.uid}/{function.status.code_revision}",
+        version=version,
+        revision=f"{function.metadata.uid}/{f'version {version}' if published else function.status.code_revision}",
         arn=arn,
         timeout_ms=spec.timeout * 1000,
         memory_mb=spec.memory_size,
@@ -59,6 +71,11 @@ def route_of(
         system_log=system_log(logged, spec.logging_config),
         metrics=metrics,
     )
+
+
+def route_key(name: str, version: str) -> str:
+    """`name` for `$LATEST`, `name:7` for version 7. No function's name has a colon."""
+    return name if version == LATEST else f"{name}:{version}"
 
 
 def function_arn(name: str, *, region: str, account: str) -> str:

@@ -75,8 +75,6 @@ def _later(scenario: dict[str, Any], number: int, implemented: Sequence[str]) ->
                 return str(step["service"]).upper()
             if step["op"] not in implemented:
                 return str(step["op"])
-            if step["params"].get("Publish"):
-                return "PublishVersion"
         if step["n"] == number:
             return None
     raise AssertionError(f"{scenario['id']} has no step {number}")

@@ -15,8 +15,6 @@ import pytest
 from tests.conformance.api_replay import RECORDED
 
 LATER = {
-    "versions-and-alias": "versions and aliases",
-    "alias-weights": "versions and aliases",
     "layer-on-opt-path": "layers",
     "async-retries-then-failure-destination": "destinations",
     "returns-undefined-node": "Node.js",

@@ -31,6 +31,7 @@ class World:
             starting_max=self.chance.randint(1, 4),
         )
         self.functions = ["a", "b", "c"][: self.chance.randint(1, 3)]
+        self.versions = [name + number for name in self.functions for number in self.chance.choice([("",), ("", ":1")])]
         self.account = self.chance.randint(2, 12)
         self.scheduler = Scheduler(self.limits, Admission(self.account), itertools.count(1))
         self.now = 0.0
@@ -63,9 +64,10 @@ class World:
         return True
 
     def accept(self, id: InvocationId) -> list[Effect]:
-        function = self.chance.choice(self.functions)
+        version = self.chance.choice(self.versions)
+        function = version.partition(":")[0]
         before = dict(self.scheduler.admission.held)
-        result = self.scheduler.accept(function, id, now=self.now)
+        result = self.scheduler.accept(function, version, id, now=self.now)
         if isinstance(result, ThrottleReason):
             assert self.scheduler.admission.held == before, "A3"
             self.ended[id] += 1
@@ -78,9 +80,9 @@ class World:
         self.scheduler.end(self.home[id])
 
     def start(self, id: EnvironmentId) -> None:
-        function = self.scheduler.homes[id]
-        self.alive[id] = function
-        self.revision_of[id] = self.revision[function]
+        version = self.scheduler.homes[id]
+        self.alive[id] = version
+        self.revision_of[id] = self.revision[version]
         if self.chance.random() < 0.1:
             self.later(self.chance.uniform(0.1, 3), lambda: self.lose(id))
         else:
@@ -106,11 +108,11 @@ class World:
         return self.scheduler.lost(id, now=self.now)
 
     def revise(self) -> list[Effect]:
-        function = self.chance.choice(self.functions)
-        self.revision[function] += 1
+        version = self.chance.choice(self.versions)
+        self.revision[version] += 1
         if self.chance.random() < 0.3:
-            return self.scheduler.removed(function, now=self.now)
-        return self.scheduler.revised(function, now=self.now)
+            return self.scheduler.removed(version, now=self.now)
+        return self.scheduler.revised(version, now=self.now)
 
     def reserve(self) -> list[Effect]:
         free = self.account - sum(self.scheduler.admission.reserved.values())
@@ -179,9 +181,9 @@ def test_any_traffic_is_settled_exactly_once(seed: int) -> None:
 def test_an_idle_environment_gives_way_to_another_function() -> None:
     scheduler = Scheduler(SchedulingLimits(environments_max=1), Admission(10), itertools.count(1))
     one, two = EnvironmentId(1), EnvironmentId(2)
-    assert scheduler.accept("a", InvocationId(1), now=0) == [Start(one)]
+    assert scheduler.accept("a", "a", InvocationId(1), now=0) == [Start(one)]
     assert scheduler.ready(one, now=1) == [Run(InvocationId(1), one)]
-    assert scheduler.accept("b", InvocationId(2), now=2) == []
+    assert scheduler.accept("b", "b", InvocationId(2), now=2) == []
     assert scheduler.finished(one, now=3) == [Stop(one), Start(two)]
     assert scheduler.ready(two, now=4) == [Run(InvocationId(2), two)]
 
@@ -189,7 +191,7 @@ def test_an_idle_environment_gives_way_to_another_function() -> None:
 def test_an_environment_that_outlived_the_gateway_is_used_and_stopped_like_any_other() -> None:
     scheduler = Scheduler(SchedulingLimits(environments_max=1, idle_seconds_max=10), Admission(10), itertools.count(1))
     assert scheduler.found("a", EnvironmentId(7), now=0) == []
-    assert scheduler.accept("a", InvocationId(1), now=1) == [Run(InvocationId(1), EnvironmentId(7))]
+    assert scheduler.accept("a", "a", InvocationId(1), now=1) == [Run(InvocationId(1), EnvironmentId(7))]
     assert scheduler.finished(EnvironmentId(7), now=2) == []
     assert scheduler.time_passed("a", now=12) == [Stop(EnvironmentId(7))]
 
@@ -197,8 +199,29 @@ def test_an_environment_that_outlived_the_gateway_is_used_and_stopped_like_any_o
 def test_the_coldest_of_all_is_evicted() -> None:
     scheduler = Scheduler(SchedulingLimits(environments_max=2), Admission(10), itertools.count(1))
     for number, function in ((1, "a"), (2, "b")):
-        scheduler.accept(function, InvocationId(number), now=0)
+        scheduler.accept(function, function, InvocationId(number), now=0)
         scheduler.ready(EnvironmentId(number), now=0)
     scheduler.finished(EnvironmentId(2), now=1)
     scheduler.finished(EnvironmentId(1), now=2)
-    assert scheduler.accept("c", InvocationId(3), now=3) == [Stop(EnvironmentId(2)), Start(EnvironmentId(3))]
+    assert scheduler.accept("c", "c", InvocationId(3), now=3) == [Stop(EnvironmentId(2)), Start(EnvironmentId(3))]
+
+
+def test_versions_have_environments_of_their_own_and_one_concurrency() -> None:
+    admission = Admission(10)
+    admission.reserve("a", 2)
+    scheduler = Scheduler(SchedulingLimits(environments_max=5), admission, itertools.count(1))
+    assert scheduler.accept("a", "a", InvocationId(1), now=0) == [Start(EnvironmentId(1))]
+    assert scheduler.ready(EnvironmentId(1), now=1) == [Run(InvocationId(1), EnvironmentId(1))]
+    scheduler.end("a")
+    assert scheduler.finished(EnvironmentId(1), now=2) == []
+    assert scheduler.accept("a", "a:1", InvocationId(2), now=3) == [Start(EnvironmentId(2))], (
+        "the idle one is $LATEST's"
+    )
+    assert scheduler.accept("a", "a", InvocationId(3), now=4) == [Run(InvocationId(3), EnvironmentId(1))]
+    assert scheduler.accept("a", "a:1", InvocationId(4), now=5) is ThrottleReason.RESERVED
+    assert scheduler.homes == {EnvironmentId(1): "a", EnvironmentId(2): "a:1"}
+    assert scheduler.removed("a:1", now=6) == [Fail(InvocationId(2), True)]
+    scheduler.end("a")
+    assert admission.held == {"a": 1}
+    assert scheduler.ready(EnvironmentId(2), now=7) == [Stop(EnvironmentId(2))]
+    assert set(scheduler.placements) == {"a"}

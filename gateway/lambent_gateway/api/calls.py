@@ -12,11 +12,12 @@ from lambent_core import names
 from lambent_core.caller import DEFAULT_REGION, LOCAL_ACCOUNT, Caller
 from lambent_core.documents import Document, DocumentConflict, DocumentStore, PackageStore
 from lambent_core.errors import ResourceNotFound
-from lambent_core.function import Function
+from lambent_core.function import LATEST, Function
 from lambent_core.limits import ACCOUNT_CONCURRENCY
 from lambent_core.names import Target
 from lambent_core.operations import OperationTable
 from lambent_core.shapes import ServiceModel
+from lambent_gateway.api.qualified import Qualified
 
 
 class Clock(Protocol):
@@ -84,6 +85,7 @@ class Parts:
     model: ServiceModel
     table: OperationTable
     functions: Functions
+    qualified: Qualified
     packages: PackageStore
     clock: Clock
     ids: Callable[[], str]
@@ -110,11 +112,25 @@ class Call:
         return names.parse_target(self.members["FunctionName"], self.caller, self.members.get("Qualifier"))
 
     def existing(self, target: Target) -> Function:
-        """The function, of which there is only `$LATEST` so far. Raises ResourceNotFound in AWS's words."""
+        """The function, where `target` means its moving state. Raises ResourceNotFound in AWS's words."""
         function = self.parts.functions.get(target.name)
         if function is None or not target.latest:
             raise self.not_found(target)
         return function
+
+    def version(self, target: Target) -> tuple[Function, str]:
+        """The version that `target` means, itself or by an alias, in the shape of a function. Raises ResourceNotFound."""
+        function, qualified = self.parts.functions.get(target.name), self.parts.qualified
+        if function is None:
+            raise self.not_found(target)
+        alias = qualified.alias(function, target.qualifier or LATEST)
+        version = alias.version if alias else target.qualifier or LATEST
+        if version == LATEST:
+            return function, LATEST
+        found = qualified.version(function, version)
+        if found is None:
+            raise self.not_found(target)
+        return found.function, version
 
     def not_found(self, target: Target) -> ResourceNotFound:
         return ResourceNotFound(f"Function not found: {self.caller.function_arn(target.name, target.qualifier)}")

@@ -43,7 +43,9 @@ async def delete_function_concurrency(call: Call) -> Mapping[str, Any]:
 
 async def get_account_settings(call: Call) -> Mapping[str, Any]:
     functions = call.parts.functions.all()
-    sizes = {function.spec.code.sha256: function.spec.code.size or 0 for function in functions}
+    published = [version for function in functions for version in call.parts.qualified.versions(function)]
+    codes = [spec.code for spec in (*(each.spec for each in functions), *(each.spec for each in published))]
+    sizes = {code.sha256: code.size or 0 for code in codes}
     reserved = sum(function.spec.reserved_concurrent_executions or 0 for function in functions)
     return {
         "AccountLimit": {

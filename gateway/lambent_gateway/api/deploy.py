@@ -73,6 +73,16 @@ async def update_function(
     return changed
 
 
+async def delete_function(parts: Parts, name: str, missing: Callable[[], Exception]) -> None:
+    """With its versions and aliases, those too that are made meanwhile."""
+    function = parts.functions.get(name)
+    if function is None:
+        raise missing()
+    await parts.qualified.remove_all(function.metadata.uid)
+    await parts.functions.remove(name, missing)
+    await parts.qualified.remove_all(function.metadata.uid)
+
+
 def with_code(package: Package) -> Callable[[FunctionSpec], FunctionSpec]:
     return lambda spec: msgspec.structs.replace(spec, code=code_of(package))
 

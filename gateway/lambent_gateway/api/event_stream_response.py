@@ -20,7 +20,7 @@ CHUNK_BYTES_MAX = 64 * 1024
 
 class Stream(Protocol):
     async def __call__(
-        self, invocation: Invocation, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]
+        self, invocation: Invocation, start: Callable[[str, str], None], chunk: Callable[[bytes], Awaitable[None]]
     ) -> Outcome: ...
 
 
@@ -30,22 +30,27 @@ class EventStreamResponse:
     def __init__(self, send: Send, invocation: Invocation) -> None:
         self._send = send
         self._invocation = invocation
+        self._version = ""
         self._started = False
 
     async def run(self, stream: Stream) -> None:
         """Raises the `LambdaError` that came before the first byte."""
         try:
-            outcome = await stream(self._invocation, lambda content_type: None, self._chunk)
+            outcome = await stream(self._invocation, self._start, self._chunk)
         except LambdaError as error:
             if not self._started:
                 raise
             await self._body(invoke_complete(error.code, error.message), more=False)
             return
+        self._version = outcome.executed_version
         failed = outcome.function_error is not None
         await self._chunk(b"" if failed else outcome.payload)
         tail = outcome.log_tail if self._invocation.log_tail else None
         code, details = ("Unhandled", outcome.payload.decode()) if failed else ("", "")
         await self._body(invoke_complete(code, details, tail), more=False)
+
+    def _start(self, content_type: str, version: str) -> None:
+        self._version = version
 
     async def _chunk(self, data: bytes) -> None:
         if not self._started:
@@ -58,7 +63,7 @@ class EventStreamResponse:
         headers = [
             (b"content-type", b"application/vnd.amazon.eventstream"),
             (b"x-amzn-requestid", self._invocation.request_id.encode()),
-            (b"x-amz-executed-version", self._invocation.qualifier.encode()),
+            (b"x-amz-executed-version", self._version.encode()),
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 

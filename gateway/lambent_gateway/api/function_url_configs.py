@@ -6,18 +6,20 @@ The URLs themselves are served by `function_urls`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from lambent_core import deployment
+from lambent_core import deployment, versions
 from lambent_core.errors import ResourceConflict, ResourceNotFound
 from lambent_core.function import Cors, Function, FunctionUrl
-from lambent_core.names import Target
+from lambent_core.versions import FunctionAlias
 from lambent_gateway.api.calls import Call
-from lambent_gateway.api.functions import page
+from lambent_gateway.api.pages import page
 
+Holder = Function | FunctionAlias
+"""What can have a URL."""
 _CORS = {
     "AllowCredentials": "allow_credentials",
     "AllowHeaders": "allow_headers",
@@ -29,18 +31,17 @@ _CORS = {
 
 
 async def create_function_url_config(call: Call) -> Mapping[str, Any]:
-    target = _function_of(call, "Function does not exist")
-    arn = call.caller.function_arn(target.name)
+    arn = call.caller.function_arn(call.target.name, call.target.qualifier)
 
-    def decide(function: Function) -> Function:
-        if function.spec.url is not None:
+    def decide(url: FunctionUrl | None) -> FunctionUrl:
+        if url is not None:
             raise ResourceConflict(
                 f"Failed to create function url config for [functionArn = {arn}]. "
                 "Error message:  FunctionUrlConfig exists for this Lambda function"
             )
-        return _with_url(function, _with_members(FunctionUrl(), call.members), call)
+        return _with_members(FunctionUrl(), call.members)
 
-    return _as_given(_shown(await call.change(target, decide), call), call)
+    return _as_given(_shown(await _change(call, decide), call), call)
 
 
 async def get_function_url_config(call: Call) -> Mapping[str, Any]:
@@ -48,47 +49,69 @@ async def get_function_url_config(call: Call) -> Mapping[str, Any]:
 
 
 async def update_function_url_config(call: Call) -> Mapping[str, Any]:
-    target = _function_of(call, "Function does not exist")
-
-    def decide(function: Function) -> Function:
-        if function.spec.url is None:
+    def decide(url: FunctionUrl | None) -> FunctionUrl:
+        if url is None:
             raise _not_there()
-        return _with_url(function, _with_members(function.spec.url, call.members), call)
+        return _with_members(url, call.members)
 
-    return _as_given(_shown(await call.change(target, decide), call), call)
+    return _as_given(_shown(await _change(call, decide), call), call)
 
 
 async def delete_function_url_config(call: Call) -> Mapping[str, Any]:
     _configured(call)
-    await call.change(call.target, lambda function: _with_url(function, None, call))
+    await _change(call, lambda url: None)
     return {}
 
 
 async def list_function_url_configs(call: Call) -> Mapping[str, Any]:
-    target = _function_of(call, "Function does not exist")
-    function = call.existing(Target(target.name))
-    listed, marker = page([function] if function.spec.url else [], call.members, name=lambda one: one.name)
+    name = call.target.name
+    function = call.parts.functions.get(name)
+    if function is None or call.target.qualifier is not None:
+        raise _no_function()
+    holders: list[Holder] = [function, *call.parts.qualified.aliases(function)]
+    configured = [holder for holder in holders if url_of(holder) is not None]
+    listed, marker = page(configured, call.members, name=_address)
     return {"FunctionUrlConfigs": [_shown(one, call) for one in listed], "NextMarker": marker}
 
 
-def _with_url(function: Function, url: FunctionUrl | None, call: Call) -> Function:
-    spec = msgspec.structs.replace(function.spec, url=url)
-    return deployment.amended(function, spec, now=call.parts.clock.time())
+def url_of(holder: Holder) -> FunctionUrl | None:
+    return holder.spec.url if isinstance(holder, Function) else holder.url
 
 
-def _function_of(call: Call, missing: str) -> Target:
-    target = call.target
-    if call.parts.functions.get(target.name) is None or target.qualifier is not None:
-        raise ResourceNotFound(missing)
-    return target
+async def _change(call: Call, decide: Callable[[FunctionUrl | None], FunctionUrl | None]) -> Holder:
+    """The function or alias after what `decide` makes of its URL."""
+    parts, now = call.parts, call.parts.clock.time()
+
+    def of_function(function: Function) -> Function:
+        spec = msgspec.structs.replace(function.spec, url=decide(function.spec.url))
+        return deployment.amended(function, spec, now=now)
+
+    if call.target.qualifier is None:
+        return await parts.functions.change(call.target.name, of_function, _no_function)
+    return await parts.qualified.change(
+        lambda: _alias(call), lambda alias: versions.with_url(alias, decide(alias.url), now=now), _no_function
+    )
 
 
-def _configured(call: Call) -> Function:
-    target = call.target
-    function = call.parts.functions.get(target.name)
-    if function is None or target.qualifier is not None or function.spec.url is None:
+def _configured(call: Call) -> Holder:
+    holder = call.parts.functions.get(call.target.name) if call.target.qualifier is None else _alias(call)
+    if holder is None or url_of(holder) is None:
         raise _not_there()
-    return function
+    return holder
+
+
+def _alias(call: Call) -> FunctionAlias | None:
+    function = call.parts.functions.get(call.target.name)
+    return None if function is None else call.parts.qualified.alias(function, call.target.qualifier or "")
+
+
+def _address(holder: Holder) -> str:
+    """Its place below `/url/`; lists are sorted by it."""
+    return f"{holder.function_name}:{holder.name}" if isinstance(holder, FunctionAlias) else holder.name
+
+
+def _no_function() -> ResourceNotFound:
+    return ResourceNotFound("Function does not exist")
 
 
 def _not_there() -> ResourceNotFound:
@@ -111,12 +134,13 @@ def _as_given(shown: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
     return {name: value for name, value in shown.items() if name != "InvokeMode" or name in call.members}
 
 
-def _shown(function: Function, call: Call) -> Mapping[str, Any]:
-    url, status = function.spec.url, function.status
+def _shown(holder: Holder, call: Call) -> Mapping[str, Any]:
+    url = url_of(holder)
     assert url is not None
+    address, status = _address(holder), holder if isinstance(holder, FunctionAlias) else holder.status
     shown: dict[str, Any] = {
-        "FunctionUrl": f"{call.base_url}/url/{function.name}/",
-        "FunctionArn": call.caller.function_arn(function.name),
+        "FunctionUrl": f"{call.base_url}/url/{address}/",
+        "FunctionArn": call.caller.function_arn(address),
         "AuthType": url.auth_type,
         "CreationTime": status.url_created,
         "LastModifiedTime": status.url_last_modified,

@@ -1,5 +1,6 @@
 """
-Functions behind URLs of their own: `/url/{function}/…`, and `<url-id>.lambda-url.<region>.<anything>` by host name.
+Functions behind URLs of their own: `/url/{function}/…`, `/url/{function}:{alias}/…`,
+and `<url-id>.lambda-url.<region>.<anything>` by host name.
 
 What the function is told and what its answer means is decided in the core (`http_event`, `http_response`, `cors`); here
 requests are read, functions invoked, responses sent. Behaviour: AWS documentation, "Invoking Lambda function URLs" and
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 import structlog
@@ -18,7 +20,7 @@ from lambent_core import limits
 from lambent_core.caller import Caller
 from lambent_core.cors import preflight, with_cors
 from lambent_core.errors import LambdaError, RequestTooLarge, ResourceNotFound
-from lambent_core.function import Cors, Function, FunctionUrl
+from lambent_core.function import Cors, FunctionUrl
 from lambent_core.http_event import TRACE_HEADER, HttpRequest, UrlContext, encode_event, join_headers, trace_id_of
 from lambent_core.http_response import (
     BODILESS,
@@ -50,13 +52,25 @@ _TOLD_STATUSES = frozenset({404, 413, 429, 503})
 """What a caller of a URL is told of why the function was not reached; anything else is AWS's 502."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServedUrl:
+    """A URL and what it invokes."""
+
+    url: FunctionUrl
+    url_id: str
+    function_name: str
+    alias: str | None = None
+
+
 class FunctionUrls:
-    """`find_by_url` is given a function's name or a URL's id. `owner` is in whose name functions are called."""
+    """
+    `find_by_url` is given a URL's id, a function's name, or `name:alias`. `owner` is in whose name functions are called.
+    """
 
     def __init__(
         self,
         *,
-        find_by_url: Callable[[str], Function | None],
+        find_by_url: Callable[[str], ServedUrl | None],
         invoker: Invoker,
         clock: Clock,
         new_request_id: Callable[[], str],
@@ -75,16 +89,16 @@ class FunctionUrls:
             return False
         name, raw_path = found
         request_id = self._new_request_id()
-        function = self._find_by_url(name)
-        if function is None or function.spec.url is None:
+        served = self._find_by_url(name)
+        if served is None:
             await _send_whole(send, _error(ResourceNotFound(f"No function has a URL here: {name}")), request_id)
             return True
-        exchange = _Exchange(send, request_id, function.spec.url, _headers(scope))
+        exchange = _Exchange(send, request_id, served.url, _headers(scope))
         answer = exchange.refusal(scope["method"])
         if answer is None:
             try:
                 body = await read_body(receive, limits.REQUEST_BYTES_MAX)
-                invocation = self._invocation(function, raw_path, scope, body, exchange)
+                invocation = self._invocation(served, raw_path, scope, body, exchange)
                 answer = await self._invoke(invocation, exchange)
             except LambdaError as error:
                 answer = exchange.failed(error)
@@ -93,7 +107,7 @@ class FunctionUrls:
         return True
 
     def _invocation(
-        self, function: Function, raw_path: str, scope: Scope, body: bytes, exchange: _Exchange
+        self, served: ServedUrl, raw_path: str, scope: Scope, body: bytes, exchange: _Exchange
     ) -> Invocation:
         request_id = exchange.request_id
         trace_id = trace_id_of(exchange.headers.get("x-amzn-trace-id", ""), request_id)
@@ -110,7 +124,7 @@ class FunctionUrls:
         )
         context = UrlContext(
             account_id="anonymous" if exchange.url.auth_type == "NONE" else self._owner.account,
-            url_id=function.status.url_id or function.name,
+            url_id=served.url_id,
             domain_name=exchange.headers.get("host", ""),
             request_id=request_id,
             now=self._clock.time(),
@@ -120,8 +134,9 @@ class FunctionUrls:
             raise RequestTooLarge(f"Request must be smaller than {limits.REQUEST_BYTES_MAX} bytes")
         return Invocation(
             request_id=request_id,
-            function_name=function.name,
+            function_name=served.function_name,
             payload=event,
+            qualifier=served.alias,
             stream=exchange.url.invoke_mode == "RESPONSE_STREAM",
             trace_id=trace_id,
             caller=self._owner,
@@ -186,7 +201,7 @@ class _Exchange:
         log.warning("function URL got no HTTP response", request_id=self.request_id, error=str(error))
         return self.with_cors(INTERNAL_SERVER_ERROR)
 
-    def start(self, content_type: str) -> None:
+    def start(self, content_type: str, version: str) -> None:
         self.streams = True
         if content_type == STREAM_HEAD_TYPE:
             self._head = StreamedHead()

@@ -4,53 +4,46 @@ Functions: CreateFunction to DeleteFunction. Behaviour: AWS API reference pages 
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from lambent_core import configuration, deployment
 from lambent_core.errors import InvalidParameterValue, NotImplementedYet
-from lambent_core.function import FunctionSpec
+from lambent_core.function import Function, FunctionSpec, FunctionStatus
 from lambent_core.invocation import LATEST
 from lambent_core.names import Target
 from lambent_core.package import Package
-from lambent_gateway.api import deploy
+from lambent_gateway.api import deploy, versions
 from lambent_gateway.api.calls import Call
-
-T = TypeVar("T")
-PAGE_MAX = 50
-"""Items a page, whatever MaxItems says ("ListFunctions")."""
-_NOT_LISTED = frozenset({
-    "State", "StateReason", "StateReasonCode", "LastUpdateStatus", "LastUpdateStatusReason",
-    "LastUpdateStatusReasonCode", "RuntimeVersionConfig",
-})  # fmt: skip
-"""Members that ListFunctions leaves out ("ListFunctions")."""
+from lambent_gateway.api.pages import listed, page
 
 
 async def create_function(call: Call) -> Mapping[str, Any]:
     members, target = call.members, call.target
     if not target.latest:
         raise InvalidParameterValue(f"A new function is named without a qualifier, not {members['FunctionName']}")
-    _no_versions_yet(members)
     spec = configuration.with_members(FunctionSpec(), members)
     package = await _uploaded(call, members["Code"])
     function = await deploy.create_function(
         call.parts, target.name, msgspec.structs.replace(spec, code=deploy.code_of(package))
     )
-    return configuration.configuration(function, call.caller)
+    if not members.get("Publish"):
+        return configuration.configuration(function, call.caller)
+    version = await versions.publish(call, call.parts.functions.get(function.name) or function)
+    return configuration.configuration(function, call.caller, version=version.version)
 
 
 async def get_function(call: Call) -> Mapping[str, Any]:
     target = call.target
-    function = call.existing(target)
-    spec = function.spec
+    function, version = call.version(target)
+    spec = call.existing(Target(target.name)).spec
     answer: dict[str, Any] = {
-        "Configuration": configuration.configuration(function, call.caller, target.qualifier),
+        "Configuration": configuration.configuration(function, call.caller, target.qualifier, version=version),
         "Code": {
             "RepositoryType": "S3",
-            "Location": f"{call.base_url}/lambent/v1/packages/{spec.code.sha256}",
+            "Location": f"{call.base_url}/lambent/v1/packages/{function.spec.code.sha256}",
         },
     }
     if spec.tags:
@@ -62,17 +55,18 @@ async def get_function(call: Call) -> Mapping[str, Any]:
 
 async def get_function_configuration(call: Call) -> Mapping[str, Any]:
     target = call.target
-    return configuration.configuration(call.existing(target), call.caller, target.qualifier)
+    function, version = call.version(target)
+    return configuration.configuration(function, call.caller, target.qualifier, version=version)
 
 
 async def list_functions(call: Call) -> Mapping[str, Any]:
+    if call.members.get("FunctionVersion") == "ALL":
+        every = [one for function in call.parts.functions.all() for one in versions.all_versions(function, call)]
+        found, marker = page(sorted(every, key=lambda one: one[0]), call.members, name=lambda one: one[0])
+        return {"Functions": [one[1] for one in found], "NextMarker": marker}
     functions, marker = page(call.parts.functions.all(), call.members, name=lambda function: function.name)
-    every_version = call.members.get("FunctionVersion") == "ALL"
-    listed = []
-    for function in functions:
-        shown = configuration.configuration(function, call.caller, LATEST if every_version else None)
-        listed.append({name: value for name, value in shown.items() if name not in _NOT_LISTED})
-    return {"Functions": listed, "NextMarker": marker}
+    shown = [listed(configuration.configuration(function, call.caller)) for function in functions]
+    return {"Functions": shown, "NextMarker": marker}
 
 
 async def update_function_code(call: Call) -> Mapping[str, Any]:
@@ -80,7 +74,6 @@ async def update_function_code(call: Call) -> Mapping[str, Any]:
     function = call.existing(target)
     if members.get("ImageUri"):
         raise InvalidParameterValue("Please don't provide ImageUri when updating a function with packageType Zip.")
-    _no_versions_yet(members)
     deployment.check_revision(function, members.get("RevisionId"))
     package = await _uploaded(call, members)
 
@@ -94,7 +87,19 @@ async def update_function_code(call: Call) -> Mapping[str, Any]:
     changed = await deploy.update_function(
         call.parts, target.name, wish, caller=call.caller, revision_id=members.get("RevisionId")
     )
-    return configuration.configuration(changed, call.caller)
+    return (
+        await _published(call, changed) if members.get("Publish") else configuration.configuration(changed, call.caller)
+    )
+
+
+async def _published(call: Call, changed: Function) -> Mapping[str, Any]:
+    """The version of a change just made: as AWS answers it, still in the making where it is a new one."""
+    version = await versions.publish(call, changed)
+    if version.number > changed.status.last_version:
+        status = version.status
+        making = FunctionStatus(revision_id=status.revision_id, last_modified=status.last_modified)
+        version = msgspec.structs.replace(version, status=making)
+    return versions.shown(version, call)
 
 
 async def update_function_configuration(call: Call) -> Mapping[str, Any]:
@@ -116,27 +121,10 @@ async def delete_function(call: Call) -> Mapping[str, Any]:
         raise InvalidParameterValue("$LATEST version cannot be deleted without deleting the function.")
     unqualified = Target(target.name)
     if target.qualifier is None:
-        await call.parts.functions.remove(target.name, lambda: call.not_found(unqualified))
+        await deploy.delete_function(call.parts, target.name, lambda: call.not_found(unqualified))
     else:
-        call.existing(unqualified)  # a version that does not exist is deleted already
+        await versions.delete_version(call, call.existing(unqualified), target.qualifier)
     return {"StatusCode": 204}
-
-
-def page(items: Sequence[T], members: Mapping[str, Any], *, name: Callable[[T], str]) -> tuple[list[T], str | None]:
-    """The items after Marker, and the marker of the next page. `items` are sorted by `name`."""
-    after = _read_marker(members["Marker"]) if members.get("Marker") else ""
-    left = [item for item in items if name(item) > after]
-    size = min(members.get("MaxItems") or PAGE_MAX, PAGE_MAX)
-    if len(left) <= size:
-        return left, None
-    return left[:size], base64.urlsafe_b64encode(name(left[size - 1]).encode()).decode()
-
-
-def _read_marker(marker: str) -> str:
-    try:
-        return base64.b64decode(marker, altchars=b"-_", validate=True).decode()
-    except ValueError:
-        raise InvalidParameterValue("Invalid marker: give back NextMarker as it was answered.") from None
 
 
 async def _uploaded(call: Call, code: Mapping[str, Any]) -> Package:
@@ -147,8 +135,3 @@ async def _uploaded(call: Call, code: Mapping[str, Any]) -> Package:
     if "ZipFile" not in code:
         raise InvalidParameterValue("Please provide a source for function code.")
     return await deploy.store_package(call.parts, code["ZipFile"])
-
-
-def _no_versions_yet(members: Mapping[str, Any]) -> None:
-    if members.get("Publish"):
-        raise NotImplementedYet("Publish: versions are not implemented yet in Lambent.")

@@ -44,7 +44,7 @@ class Invoker(Protocol):
     def begin(self, invocation: Invocation, done: Callable[[Outcome | LambdaError], None]) -> None: ...
 
     async def stream(
-        self, invocation: Invocation, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]
+        self, invocation: Invocation, start: Callable[[str, str], None], chunk: Callable[[bytes], Awaitable[None]]
     ) -> Outcome: ...
 
     def check(self, invocation: Invocation) -> None:

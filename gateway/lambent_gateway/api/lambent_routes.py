@@ -90,8 +90,8 @@ def _add_functions(router: APIRouter, parts: Parts) -> None:
 
     @router.delete("/functions/{name}", status_code=204, response_class=Response, tags=["functions"])
     async def delete_function(name: Name) -> Response:
-        """Deletes the function."""
-        await parts.functions.remove(name, lambda: _not_found(parts, name))
+        """Deletes the function with its versions and aliases."""
+        await deploy.delete_function(parts, name, lambda: _not_found(parts, name))
         return Response(status_code=204)
 
 

@@ -1,5 +1,5 @@
 """
-Provisioned concurrency, which is of published versions and aliases alone: while there are none, none is found.
+Provisioned concurrency, which is of published versions and aliases alone. It is not there yet: what can be set is refused.
 
 Behaviour: AWS API reference "PutProvisionedConcurrencyConfig" and its sisters, and recordings of AWS.
 """
@@ -7,23 +7,49 @@ Behaviour: AWS API reference "PutProvisionedConcurrencyConfig" and its sisters, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
-from lambent_core.errors import InvalidParameterValue, ResourceNotFound
+from lambent_core import limits
+from lambent_core.errors import (
+    InvalidParameterValue,
+    NotImplementedYet,
+    ProvisionedConcurrencyConfigNotFound,
+    ResourceNotFound,
+    UntypedInvalidParameterValue,
+)
 from lambent_core.invocation import LATEST
 from lambent_core.names import Target
 from lambent_gateway.api.calls import Call
 
+_PUBLISHED_ONLY = "The function resource provided must be an alias or a published version."
+
 
 async def put_provisioned_concurrency_config(call: Call) -> Mapping[str, Any]:
-    _refuse(call, "Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+    _check_target(call, "Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+    parts, wanted = call.parts, call.members["ProvisionedConcurrentExecutions"]
+    reserved = sum(function.spec.reserved_concurrent_executions or 0 for function in parts.functions.all())
+    unreserved = parts.account_concurrency - reserved
+    if wanted > unreserved:
+        raise UntypedInvalidParameterValue(
+            "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency "
+            f"[{unreserved}]."
+        )
+    if unreserved - wanted < limits.UNRESERVED_CONCURRENCY_MIN:
+        raise UntypedInvalidParameterValue(
+            "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
+            f"minimum value of [{limits.UNRESERVED_CONCURRENCY_MIN}]."
+        )
+    raise NotImplementedYet("Provisioned concurrency is not implemented yet in Lambent.")
 
 
 async def get_provisioned_concurrency_config(call: Call) -> Mapping[str, Any]:
-    _refuse(call, "The function resource provided must be an alias or a published version.")
+    _check_target(call, _PUBLISHED_ONLY)
+    raise ProvisionedConcurrencyConfigNotFound("No Provisioned Concurrency Config found for this function")
 
 
-delete_provisioned_concurrency_config = get_provisioned_concurrency_config
+async def delete_provisioned_concurrency_config(call: Call) -> Mapping[str, Any]:
+    _check_target(call, _PUBLISHED_ONLY)
+    return {}
 
 
 async def list_provisioned_concurrency_configs(call: Call) -> Mapping[str, Any]:
@@ -31,11 +57,16 @@ async def list_provisioned_concurrency_configs(call: Call) -> Mapping[str, Any]:
     return {"ProvisionedConcurrencyConfigs": []}
 
 
-def _refuse(call: Call, for_latest: str) -> NoReturn:
+def _check_target(call: Call, for_latest: str) -> None:
     target = call.target
     qualifier = target.qualifier or LATEST
     if qualifier == LATEST:
         raise InvalidParameterValue(for_latest)
-    if qualifier.isdecimal():
-        raise call.not_found(target)
-    raise ResourceNotFound(f"Cannot find alias arn: {call.caller.function_arn(target.name, qualifier)}")
+    try:
+        _, version = call.version(target)
+    except ResourceNotFound:
+        if qualifier.isdecimal():
+            raise
+        raise ResourceNotFound(f"Cannot find alias arn: {call.caller.function_arn(target.name, qualifier)}") from None
+    if version == LATEST:
+        raise InvalidParameterValue(for_latest)

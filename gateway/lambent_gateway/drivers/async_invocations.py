@@ -57,8 +57,8 @@ class AsyncLimits:
 class Functions:
     """What is asked about functions, by name."""
 
-    policy: Callable[[str], RetryPolicy | None]
-    """None: there is no such function any more."""
+    policy: Callable[[str, str | None], RetryPolicy | None]
+    """Of a function and a qualifier. None: there is no such function, version or alias any more."""
     reserved: Callable[[], Mapping[str, int]]
     """Reserved concurrency, of those that have one."""
     dropped: Callable[[str, str], None]
@@ -104,7 +104,7 @@ class AsyncInvocations:
                 function=invocation.function_name,
                 payload=invocation.payload,
                 accepted_at=self._clock.time(),
-                qualifier=invocation.qualifier,
+                qualifier=invocation.qualifier or "",
                 trace_id=invocation.trace_id,
                 caller=invocation.caller,
             )
@@ -203,7 +203,7 @@ class AsyncInvocations:
 
     async def _ending(self, queued: QueuedEvent) -> RetryAt | str | None:
         """How one attempt ended: try again, given up under a condition, or done."""
-        event, policy = queued.event, self._functions.policy(queued.event.function)
+        event, policy = queued.event, self._functions.policy(queued.event.function, queued.event.qualifier or None)
         if policy is None:
             return FUNCTION_DELETED
         decision = before_attempt(policy, accepted_at=event.accepted_at, now=self._clock.time())
@@ -243,7 +243,7 @@ def _invocation(event: Event) -> Invocation:
         request_id=event.request_id,
         function_name=event.function,
         payload=event.payload,
-        qualifier=event.qualifier,
+        qualifier=event.qualifier or None,
         kind="Event",
         trace_id=event.trace_id,
         caller=event.caller,

@@ -1,5 +1,5 @@
 """
-Follows the document store and keeps the invoker's routes and reservations in step with it.
+Follows the document store and keeps the invoker's routes, aliases and reservations in step with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import structlog
 from lambent_core.admission import Admission
 from lambent_core.documents import Document
 from lambent_core.errors import InvalidRuntime, LambdaError, ResourceConflict
-from lambent_core.function import Function
+from lambent_core.function import LATEST, Function
+from lambent_core.versions import FunctionAlias, FunctionVersion
 from lambent_gateway.drivers.invoker import Invoker
 from lambent_gateway.environments.runtimes import Runtimes
 from lambent_gateway.routes import route_of
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Catalogue:
-    """Told of every change of a function; owns nothing."""
+    """Told of every change of a function, a version or an alias; owns nothing."""
 
     def __init__(
         self,
@@ -44,42 +45,47 @@ class Catalogue:
         self._account = account
 
     def changed(self, earlier: Document | None, document: Document | None) -> None:
-        if isinstance(document, Function):
-            self._changed(document)
-        elif isinstance(earlier, Function):
-            self._removed(earlier.name)
+        match document or earlier:
+            case Function() as function:
+                self._changed(function) if document else self._removed(function.name)
+            case FunctionVersion() as version:
+                self._put(version.function, version.version) if document else self._version_removed(version)
+            case FunctionAlias() as alias:
+                routing = self._invoker.routing
+                routing.put_alias(alias) if document else routing.remove_alias(alias.function_name, alias.name)
 
     def _changed(self, function: Function) -> None:
         self._admission.reserve(function.name, function.spec.reserved_concurrent_executions)
         status = function.status
         match status.state:
             case "Active" | "Inactive":
-                if status.last_update_status != "InProgress" or function.name not in self._invoker.routes:
-                    self._put(function)
+                if status.last_update_status != "InProgress" or (function.name not in self._invoker.routing.by_key):
+                    self._put(function, LATEST)
             case "Pending" | "Failed" | "Deleting":
-                self._unavailable(function.name, _wrong_state(status.state))
+                self._invoker.remove_route(function.name, LATEST, _wrong_state(status.state))
             case _:
                 assert_never(status.state)
 
-    def _put(self, function: Function) -> None:
+    def _put(self, function: Function, version: str) -> None:
         choice = self._runtimes.choose(function)
         if choice is None:
-            self._unavailable(function.name, _no_runtime(function, sorted(self._runtimes.pythons)))
+            self._invoker.remove_route(function.name, version, _no_runtime(function, sorted(self._runtimes.pythons)))
             return
         if choice.note:
-            log.warning("runtime replaced", function=function.name, note=choice.note)
+            log.warning("runtime replaced", function=function.name, version=version, note=choice.note)
         metrics = self._metrics.of(function.name)
-        self._invoker.put_route(route_of(function, choice, metrics, region=self._region, account=self._account))
-
-    def _unavailable(self, name: str, error: LambdaError) -> None:
-        self._invoker.remove_route(name)
-        self._invoker.unavailable[name] = error
+        route = route_of(function, choice, metrics, region=self._region, account=self._account, version=version)
+        self._invoker.put_route(route)
 
     def _removed(self, name: str) -> None:
-        self._invoker.remove_route(name)
+        """Of its versions and aliases each is told by itself, a moment later."""
+        self._invoker.remove_route(name, LATEST)
         self._admission.reserve(name, None)
         self._metrics.forget(name)
         self._logs.forget(name)
+
+    def _version_removed(self, version: FunctionVersion) -> None:
+        self._invoker.remove_route(version.function_name, version.version)
 
 
 def _wrong_state(state: str) -> LambdaError:

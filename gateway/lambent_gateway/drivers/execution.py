@@ -28,7 +28,7 @@ Done = Callable[[Outcome | LambdaError], None]
 class Sink(Protocol):
     """Where a streamed response goes."""
 
-    def start(self, content_type: str) -> None: ...
+    def start(self, content_type: str, version: str) -> None: ...
     def chunk(self, data: bytes, agent: Agent) -> None:
         """A receiver that can't follow pauses the agent's transport, and resumes it."""
 
@@ -127,7 +127,7 @@ class ExecutionEnvironment:
         if frame.type == FrameType.STREAM_CHUNK:
             sink.chunk(frame.body, agent)
         elif frame.type == FrameType.STREAM_START:
-            sink.start(frame.body.decode())
+            sink.start(frame.body.decode(), running.route.version)
         elif frame.type == FrameType.STREAM_END and frame.body:
             running.error_type, running.payload = decode_error(frame.body)
             running.function_error = True

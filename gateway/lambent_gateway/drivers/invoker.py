@@ -7,6 +7,7 @@ Callback style throughout, for the warm path's sake: no task, no future and no t
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from itertools import count
 from math import inf
@@ -27,6 +28,7 @@ from lambent_gateway.drivers.fleet import Fleet, Initialized, Specialization
 from lambent_gateway.drivers.streaming import QueueSink
 from lambent_gateway.environments.agents import Agent, SlotState
 from lambent_gateway.routes import Route
+from lambent_gateway.routing import Routing
 from lambent_gateway.stores.logs import LogWriter
 
 log = structlog.get_logger(__name__)
@@ -44,16 +46,15 @@ class Invoker:
     def __init__(
         self,
         scheduler: Scheduler,
+        routing: Routing,
         *,
         clock: Clock,
         write_log: LogWriter,
         specialize: Callable[[ExecutionEnvironment, bool], Specialization],
-        new_log_stream: Callable[[], str],
+        new_log_stream: Callable[[str], str],
     ) -> None:
         self.scheduler = scheduler
-        self.routes: dict[str, Route] = {}
-        self.unavailable: dict[str, LambdaError] = {}
-        """Functions that exist but can't be invoked, with the error to answer."""
+        self.routing = routing
         self._clock = clock
         self._write_log = write_log
         self._specialize = specialize
@@ -73,26 +74,24 @@ class Invoker:
 
     def begin(self, invocation: Invocation, done: Done, sink: Sink | None = None) -> None:
         """Starts an invocation; `done` is called once. Raises `LambdaError` where it can't begin (404, 409, 429, 502)."""
-        route = self.routes.get(invocation.function_name)
-        if route is None or invocation.qualifier != LATEST:
-            raise self._no_route(invocation)
+        routing = self.routing
+        route = routing.direct.get((invocation.function_name, invocation.qualifier)) or routing.find(invocation)
         now = asyncio.get_running_loop().time()
         id = InvocationId(next(self._ids))
         pending = self._pending[id] = Pending(id, invocation, route, done, sink, now)
         if invocation.log_tail:
             pending.tail = LogTail()
-        effects = self.scheduler.accept(route.name, id, now=now)
+        effects = self.scheduler.accept(route.name, route.key, id, now=now)
         if isinstance(effects, ThrottleReason):
             del self._pending[id]
             route.metrics.throttled(effects)
             raise throttled(effects, off=self.scheduler.admission.reserved.get(route.name) == 0)
         route.metrics.running += 1
-        self._perform(route.name, effects)
+        self._perform(route.key, effects)
 
     def check(self, invocation: Invocation) -> None:
         """Raises the `LambdaError` that `begin` would raise for the function's own sake."""
-        if invocation.function_name not in self.routes or invocation.qualifier != LATEST:
-            raise self._no_route(invocation)
+        self.routing.find(invocation)
 
     async def run(self, invocation: Invocation) -> Outcome:
         """The same, awaited. Raises `LambdaError`."""
@@ -104,7 +103,7 @@ class Invoker:
         return result
 
     async def stream(
-        self, invocation: Invocation, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]
+        self, invocation: Invocation, start: Callable[[str, str], None], chunk: Callable[[bytes], Awaitable[None]]
     ) -> Outcome:
         """Runs with a streamed response. Raises `LambdaError`. If the function answered whole, `start` is not called."""
         sink = QueueSink()
@@ -113,36 +112,36 @@ class Invoker:
 
     def dropped(self, name: str, condition: str) -> None:
         """Counts an event that was given up."""
-        route = self.routes.get(name)
+        route = self.routing.direct.get((name, None))
         if route is not None:
             route.metrics.dropped(condition)
 
     def states(self) -> dict[tuple[str, str], int]:
         """Environments by function and state."""
-        counts = {}
-        for name, placement in self.scheduler.placements.items():
-            counts[name, "starting"] = len(placement.starting)
-            counts[name, "idle"] = len(placement.idle)
-            counts[name, "busy"] = len(placement.busy)
+        counts = Counter[tuple[str, str]]()
+        for key, placement in self.scheduler.placements.items():
+            name = key.partition(":")[0]
+            counts[name, "starting"] += len(placement.starting)
+            counts[name, "idle"] += len(placement.idle)
+            counts[name, "busy"] += len(placement.busy)
         return counts
 
     # --- for the catalogue
 
     def put_route(self, route: Route) -> None:
-        earlier = self.routes.get(route.name)
-        self.routes[route.name] = route
-        self.unavailable.pop(route.name, None)
+        earlier = self.routing.put(route)
         if earlier is not None and earlier.revision != route.revision:
-            self._perform(route.name, self.scheduler.revised(route.name, now=self._now()))
+            self._perform(route.key, self.scheduler.revised(route.key, now=self._now()))
 
-    def remove_route(self, name: str) -> None:
-        self.unavailable.pop(name, None)
-        if self.routes.pop(name, None) is not None:
-            self._perform(name, self.scheduler.removed(name, now=self._now()))
+    def remove_route(self, name: str, version: str, error: LambdaError | None = None) -> None:
+        """With `error` the version is still there, and that is what its callers get."""
+        route = self.routing.remove(name, version, error)
+        if route is not None:
+            self._perform(route.key, self.scheduler.removed(route.key, now=self._now()))
 
     def found(self, agent: Agent, slot: SlotState) -> ExecutionEnvironment | None:
         """An agent that has outlived the last gateway: its environment, if its revision is still the current one."""
-        route = next((route for route in self.routes.values() if route.revision == slot.revision), None)
+        route = next((route for route in self.routing.by_key.values() if route.revision == slot.revision), None)
         if route is None:
             return None
         environment = self._new_environment(EnvironmentId(next(self.scheduler.ids)), route)
@@ -165,7 +164,7 @@ class Invoker:
         if text:
             self._write_log(route.name, int(now * 1000), environment.log_stream, None, text)
         if environment.counted:
-            self._perform(route.name, self.scheduler.ready(environment.id, now=self._now()))
+            self._perform(route.key, self.scheduler.ready(environment.id, now=self._now()))
         else:
             self._adopt(environment)
 
@@ -207,17 +206,17 @@ class Invoker:
                 log_tail=bytes(running.tail) if running.tail is not None else b"",
             ),
         )
-        self._perform(route.name, self.scheduler.finished(environment.id, now=now))
+        self._perform(route.key, self.scheduler.finished(environment.id, now=now))
         if report.error_type in UNUSABLE and environment.agent is not None:
             environment.agent.close(report.error_type)
 
     def lost(self, environment: ExecutionEnvironment) -> None:
         self._environments.pop(environment.id, None)
-        self._perform(environment.route.name, self.scheduler.lost(environment.id, now=self._now()))
+        self._perform(environment.route.key, self.scheduler.lost(environment.id, now=self._now()))
 
     # --- doing what the scheduler says
 
-    def _perform(self, function: str, effects: list[Effect]) -> None:
+    def _perform(self, version: str, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Run(invocation, environment):
@@ -231,7 +230,7 @@ class Invoker:
                     self._settle(invocation, throttled(reason))
                 case Fail(invocation, removed):
                     self._settle(invocation, self._failure(self._pending[invocation], removed))
-        self._arm(function)
+        self._arm(version)
 
     def _run(self, pending: Pending, environment: ExecutionEnvironment) -> None:
         agent, invocation = environment.agent, pending.invocation
@@ -243,7 +242,7 @@ class Invoker:
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         head = InvokeHead(
             request_id=invocation.request_id,
-            invoked_function_arn=invocation.caller.function_arn(invocation.function_name),
+            invoked_function_arn=invocation.caller.function_arn(invocation.function_name, invocation.qualifier),
             trace_id=invocation.trace_id,
             client_context=invocation.client_context,
         )
@@ -255,7 +254,7 @@ class Invoker:
             pending.tail.add(text)
 
     def _start(self, id: EnvironmentId) -> None:
-        route = self.routes[self.scheduler.homes[id]]
+        route = self.routing.by_key[self.scheduler.homes[id]]
         self._fleet.want(id, route.runtime.pool, self._new_environment(id, route))
 
     def _stop(self, id: EnvironmentId) -> None:
@@ -271,28 +270,30 @@ class Invoker:
 
     def _failure(self, pending: Pending, removed: bool) -> LambdaError:
         if removed:
-            return ResourceNotFound(f"Function not found: {pending.invocation.caller.latest_arn(pending.route.name)}")
+            invocation = pending.invocation
+            arn = invocation.caller.function_arn(invocation.function_name, invocation.qualifier or LATEST)
+            return ResourceNotFound(f"Function not found: {arn}")
         log.error("execution environment lost", function=pending.route.name, request_id=pending.invocation.request_id)
         return ServiceException(
             f"The execution environment of {pending.route.name} could not be started or was lost. Try again; the gateway's log says why."
         )
 
-    def _arm(self, function: str) -> None:
-        wakeup = self.scheduler.next_wakeup(function)
+    def _arm(self, version: str) -> None:
+        wakeup = self.scheduler.next_wakeup(version)
         if wakeup is None:
             return
-        armed = self._wakeups.get(function)
+        armed = self._wakeups.get(version)
         if armed is not None:
             if armed[0] <= wakeup + 1.0:
                 return
             armed[1].cancel()
-        timer = asyncio.get_running_loop().call_at(wakeup, self._wake, function)
-        self._wakeups[function] = (wakeup, timer)
+        timer = asyncio.get_running_loop().call_at(wakeup, self._wake, version)
+        self._wakeups[version] = (wakeup, timer)
 
-    def _wake(self, function: str) -> None:
-        del self._wakeups[function]
-        if function in self.scheduler.placements:
-            self._perform(function, self.scheduler.time_passed(function, now=self._now()))
+    def _wake(self, version: str) -> None:
+        del self._wakeups[version]
+        if version in self.scheduler.placements:
+            self._perform(version, self.scheduler.time_passed(version, now=self._now()))
 
     def _sweep(self) -> None:
         """Cuts agents that should have reported long ago; their loss is then handled like any other."""
@@ -308,14 +309,14 @@ class Invoker:
     # --- small change
 
     def _new_environment(self, id: EnvironmentId, route: Route) -> ExecutionEnvironment:
-        environment = ExecutionEnvironment(id, self, route, self._new_log_stream(), self._now())
+        environment = ExecutionEnvironment(id, self, route, self._new_log_stream(route.version), self._now())
         self._environments[id] = environment
         return environment
 
     def _adopt(self, environment: ExecutionEnvironment) -> None:
         environment.counted = True
         route = environment.route
-        self._perform(route.name, self.scheduler.found(route.name, environment.id, now=self._now()))
+        self._perform(route.key, self.scheduler.found(route.key, environment.id, now=self._now()))
 
     def _end_log(self, environment: ExecutionEnvironment, running: Pending, report: Report) -> None:
         now, lines, request_id = self._clock.time(), running.route.system_log, running.invocation.request_id
@@ -333,11 +334,6 @@ class Invoker:
         running.log.clear()
         if text:
             self._write_log(running.route.name, at_ms, environment.log_stream, running.invocation.request_id, text)
-
-    def _no_route(self, invocation: Invocation) -> LambdaError:
-        arn = invocation.caller.function_arn(invocation.function_name, invocation.qualifier)
-        missing = ResourceNotFound(f"Function not found: {arn}")
-        return missing if invocation.qualifier != LATEST else self.unavailable.get(invocation.function_name, missing)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -22,13 +22,14 @@ class QueueSink:
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
-        self._content_type: str | None = None
+        self._started_as: tuple[str, str] | None = None
+        """Content type, and the version that runs."""
         self._result: Outcome | LambdaError | None = None
         self._paused: Agent | None = None
         self._news = asyncio.Event()
 
-    def start(self, content_type: str) -> None:
-        self._content_type = content_type
+    def start(self, content_type: str, version: str) -> None:
+        self._started_as = (content_type, version)
         self._news.set()
 
     def chunk(self, data: bytes, agent: Agent) -> None:
@@ -43,19 +44,19 @@ class QueueSink:
         self._result = result
         self._news.set()
 
-    async def drain(self, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]) -> Outcome:
+    async def drain(self, start: Callable[[str, str], None], chunk: Callable[[bytes], Awaitable[None]]) -> Outcome:
         """Passes everything on. Raises the `LambdaError` that ended it."""
         try:
             return await self._drain(start, chunk)
         finally:
             self._resume()
 
-    async def _drain(self, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]) -> Outcome:
+    async def _drain(self, start: Callable[[str, str], None], chunk: Callable[[bytes], Awaitable[None]]) -> Outcome:
         started = False
         while True:
-            if self._content_type is not None and not started:
+            if self._started_as is not None and not started:
                 started = True
-                start(self._content_type)
+                start(*self._started_as)
             while self._chunks:
                 data = self._chunks.popleft()
                 self._buffered -= len(data)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lambent_core.caller import Caller
-from lambent_core.function import LATEST
 from lambent_core.retry import Tries
 
 
@@ -26,7 +25,8 @@ class Event:
     function: str
     payload: bytes
     accepted_at: float
-    qualifier: str = LATEST
+    qualifier: str = ""
+    """As the caller gave it; empty where nothing was said."""
     trace_id: str = ""
     caller: Caller = Caller()
 

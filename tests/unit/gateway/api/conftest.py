@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from lambent_core.operations import OperationTable
 from lambent_gateway.api.app import build_app
 from lambent_gateway.api.calls import Functions, Parts
+from lambent_gateway.api.qualified import Qualified
 from lambent_gateway.api.service_model import load_service_model
 from lambent_gateway.drivers.deployment import Deployments
 from lambent_gateway.stores.memory import MemoryDocuments, MemoryPackages
@@ -115,7 +116,14 @@ async def api() -> AsyncIterator[Api]:
     ids = lambda: f"id-{next(numbers)}"  # noqa: E731
     api = Api(documents, packages, Deployments(documents, packages, ids))
     parts = Parts(
-        MODEL, OperationTable(MODEL), Functions(documents), packages, StoppedClock(), ids, api.deployments.settled
+        MODEL,
+        OperationTable(MODEL),
+        Functions(documents),
+        Qualified(documents),
+        packages,
+        StoppedClock(),
+        ids,
+        api.deployments.settled,
     )
     api.app = build_app(parts)
     yield api

@@ -17,12 +17,12 @@ from lambent_core.errors import (
     ServiceUnavailable,
     TooManyRequests,
 )
-from lambent_core.function import Cors, Function, FunctionSpec, FunctionStatus, FunctionUrl, Metadata
+from lambent_core.function import Cors, FunctionUrl
 from lambent_core.http_response import STREAM_HEAD_TYPE
 from lambent_core.invocation import Invocation, Outcome
 from lambent_core.link import Report, ReportStatus
 from lambent_gateway.api.asgi import ClientGone, Message
-from lambent_gateway.api.function_urls import FunctionUrls
+from lambent_gateway.api.function_urls import FunctionUrls, ServedUrl
 
 ID = "01234567-89ab-4def-a123-456789abcdef"
 TRACE = "Root=1-01234567-89ab4defa123456789abcdef;Parent=a123456789abcdef;Sampled=0"
@@ -51,10 +51,10 @@ class Functions:
         return self.answer
 
     async def stream(
-        self, invocation: Invocation, start: Callable[[str], None], chunk: Callable[[bytes], Awaitable[None]]
+        self, invocation: Invocation, start: Callable[[str, str], None], chunk: Callable[[bytes], Awaitable[None]]
     ) -> Outcome:
         if self.stream_type is not None:
-            start(self.stream_type)
+            start(self.stream_type, "$LATEST")
             for data in self.chunks:
                 await chunk(data)
         return await self.run(invocation)
@@ -104,6 +104,7 @@ async def call(
     functions: Functions,
     url: FunctionUrl | None = OPEN,
     *,
+    alias: str | None = None,
     path: bytes = b"/url/hello/",
     method: str = "GET",
     query: bytes = b"",
@@ -112,11 +113,9 @@ async def call(
     served: bool = True,
     scope: dict[str, Any] | None = None,
 ) -> Sent:
-    function = Function(
-        metadata=Metadata(name="hello"), spec=FunctionSpec(url=url), status=FunctionStatus(url_id="abc123")
-    )
+    served_url = ServedUrl(url, "abc123", "hello", alias) if url else None
     urls = FunctionUrls(
-        find_by_url=lambda name: function if name in ("hello", "abc123") else None,
+        find_by_url=lambda name: served_url if name in ("hello", "abc123") else None,
         invoker=functions,
         clock=FixedClock(),
         new_request_id=lambda: ID,
@@ -314,9 +313,16 @@ async def test_a_request_that_is_too_large() -> None:
     assert functions.asked == []
 
 
+async def test_the_url_of_an_alias_invokes_the_alias() -> None:
+    functions = Functions()
+    await call(functions, alias="live")
+    await call(functions)
+    assert [(asked.function_name, asked.qualifier) for asked in functions.asked] == [("hello", "live"), ("hello", None)]
+
+
 async def test_a_client_that_hangs_up() -> None:
     urls = FunctionUrls(
-        find_by_url=lambda name: Function(metadata=Metadata(name="hello"), spec=FunctionSpec(url=FunctionUrl())),
+        find_by_url=lambda name: ServedUrl(FunctionUrl(), "abc123", "hello"),
         invoker=Functions(),
         clock=FixedClock(),
         new_request_id=lambda: ID,

@@ -71,7 +71,6 @@ async def test_a_name_is_taken_once(live: Any) -> None:
             "does not read packages from S3 yet",
         ),
         ({"Code": {"ImageUri": "image"}, "PackageType": "Image"}, 501, "NotImplementedException", "container images"),
-        ({"Publish": True}, 501, "NotImplementedException", "versions are not implemented yet"),
         ({"Runtime": "cobol"}, 400, "InvalidParameterValueException", "Value cobol at 'runtime'"),
         ({"Handler": "no spaces"}, 400, "ValidationException", "at 'handler' failed to satisfy constraint"),
         ({"Timeout": "3"}, 400, "SerializationException", "STRING_VALUE can not be converted to Integer"),

@@ -1,0 +1,208 @@
+"""
+Published versions and aliases of a function: their documents, and what publishing and pointing decide.
+
+AWS documentation: "Lambda function versions", "Lambda function aliases", "Using Lambda aliases to route invocations".
+
+    V1  a version never changes once it is published, and its number is never given to another
+    V2  publishing what was not changed since the last version gives that version again
+    V3  an alias names versions that exist, at most two of them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from lambent_core import configuration, names, timestamps
+from lambent_core.deployment import BESIDE_THE_CODE, url_id
+from lambent_core.errors import InvalidParameterValue, ResourceNotFound, UntypedInvalidParameterValue
+from lambent_core.function import (
+    LATEST,
+    EventInvokeConfig,
+    Function,
+    FunctionSpec,
+    FunctionStatus,
+    FunctionUrl,
+    Metadata,
+)
+
+
+class _Owned(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
+    metadata: Metadata
+    function_name: str
+    """Lambda's name of the function."""
+    function_uid: str
+    """`metadata.uid` of the function: another one of the same name has none of its versions and aliases."""
+    event_invoke_config: EventInvokeConfig | None = None
+    event_invoke_config_modified: float | None = None
+    """Unix time of the last PutFunctionEventInvokeConfig."""
+
+
+class FunctionVersion(_Owned, frozen=True, kw_only=True):
+    """A function as it was when it was published."""
+
+    api_version: Literal["lambent.dev/v1"] = "lambent.dev/v1"
+    kind: Literal["FunctionVersion"] = "FunctionVersion"
+    number: int
+    """From 1."""
+    description: str
+    spec: FunctionSpec
+    """As it was in `$LATEST`, without what belongs to the function as a whole."""
+    status: FunctionStatus
+
+    @property
+    def version(self) -> str:
+        return str(self.number)
+
+    @property
+    def function(self) -> Function:
+        """The version in the shape of a function."""
+        spec = msgspec.structs.replace(
+            self.spec, description=self.description, event_invoke_config=self.event_invoke_config or EventInvokeConfig()
+        )
+        metadata = Metadata(name=names.resource_name(self.function_name), uid=self.function_uid)
+        return Function(metadata=metadata, spec=spec, status=self.status)
+
+
+class FunctionAlias(_Owned, frozen=True, kw_only=True):
+    """A name for a version, or for two with a share of the invocations each."""
+
+    api_version: Literal["lambent.dev/v1"] = "lambent.dev/v1"
+    kind: Literal["FunctionAlias"] = "FunctionAlias"
+    name: str
+    version: str
+    """A number, or `$LATEST`."""
+    description: str = ""
+    additional_version_weights: dict[str, float] = {}
+    """Another version, and its share of the invocations, 0 to 1. The rest is `version`'s."""
+    revision_id: str = ""
+    """UUID, new with each UpdateAlias."""
+    url: FunctionUrl | None = None
+    url_id: str | None = None
+    url_created: str | None = None
+    url_last_modified: str | None = None
+
+    def choose(self, chance: Callable[[], float]) -> str:
+        """The version of one invocation. `chance` is from 0 to below 1, new at each call."""
+        for version, weight in self.additional_version_weights.items():
+            if chance() < weight:
+                return version
+        return self.version
+
+
+def published(
+    function: Function, latest: FunctionVersion | None, *, description: str | None, revision_id: str, now: float
+) -> FunctionVersion:
+    """The next version of `function`, or `latest`, its last one, where nothing was changed since (V2)."""
+    spec = _of_a_version(function.spec, function.name)
+    number = function.status.last_version + 1
+    if latest is not None:
+        if latest.spec == spec and latest.number >= function.status.last_version:
+            return latest
+        number = max(number, latest.number + 1)
+    return FunctionVersion(
+        metadata=_metadata(function, str(number), now),
+        function_name=function.name,
+        function_uid=function.metadata.uid,
+        number=number,
+        description=function.spec.description if description is None else description,
+        spec=spec,
+        status=FunctionStatus(
+            state="Active",
+            state_reason=None,
+            state_reason_code=None,
+            last_update_status="Successful",
+            revision_id=revision_id,
+            last_modified=function.status.last_modified,
+        ),
+    )
+
+
+def with_published(function: Function, number: int, *, revision_id: str) -> Function:
+    """The function after the publication of a version: `$LATEST` has another revision id then."""
+    if function.status.last_version >= number:
+        return function
+    status = msgspec.structs.replace(function.status, last_version=number, revision_id=revision_id)
+    return msgspec.structs.replace(function, status=status)
+
+
+def check_code(function: Function, code_sha256: str | None) -> None:
+    """Raises InvalidParameterValue when the code is not the one that the caller means to publish."""
+    found = configuration.code_sha256(function.spec.code.sha256 or "")
+    if code_sha256 and code_sha256 != found:
+        raise InvalidParameterValue(
+            f"CodeSHA256 ({code_sha256}) is different from current CodeSHA256 in $LATEST ({found}). "
+            "Please try again with the CodeSHA256 in $LATEST."
+        )
+
+
+def alias_of(function: Function, name: str, version: str, *, now: float) -> FunctionAlias:
+    """A new alias; what else its maker says is for `altered`."""
+    return FunctionAlias(
+        metadata=_metadata(function, name, now),
+        function_name=function.name,
+        function_uid=function.metadata.uid,
+        name=name,
+        version=version,
+    )
+
+
+def altered(alias: FunctionAlias, members: Mapping[str, Any], *, revision_id: str) -> FunctionAlias:
+    """The alias with what a CreateAlias or UpdateAlias request sets; what it leaves out stays."""
+    weights = (members.get("RoutingConfig") or {}).get("AdditionalVersionWeights")
+    return msgspec.structs.replace(
+        alias,
+        version=members.get("FunctionVersion", alias.version),
+        description=members.get("Description", alias.description),
+        additional_version_weights=alias.additional_version_weights if weights is None else weights,
+        revision_id=revision_id,
+    )
+
+
+def with_url(alias: FunctionAlias, url: FunctionUrl | None, *, now: float) -> FunctionAlias:
+    """The alias with a URL of its own, or without. The id stays when it is taken away and made again."""
+    at = timestamps.url_time(now)
+    if url is None:
+        return msgspec.structs.replace(alias, url=None, url_id=None, url_created=None, url_last_modified=None)
+    if alias.url_id is not None:
+        return msgspec.structs.replace(alias, url=url, url_last_modified=at)
+    return msgspec.structs.replace(
+        alias, url=url, url_id=url_id(alias.function_uid, alias.name), url_created=at, url_last_modified=at
+    )
+
+
+def check_alias(alias: FunctionAlias, exists: Callable[[str], bool], arn: Callable[[str], str]) -> None:
+    """
+    Raises InvalidParameterValue, or ResourceNotFound for a version that is not there (V3).
+
+    `exists` says whether the function has the version, `arn` writes its ARN.
+    """
+    weights = alias.additional_version_weights
+    if len(weights) > 1:
+        raise InvalidParameterValue("Number of items in AdditionalVersionWeights cannot be greater than 1")
+    if alias.version in weights:
+        raise InvalidParameterValue(
+            f"Invalid function version {alias.version}. "
+            f"Function version {alias.version} is already included in routing configuration."
+        )
+    if weights and alias.version == LATEST:
+        raise UntypedInvalidParameterValue("$LATEST is not supported for an alias pointing to more than 1 version")
+    for version in (alias.version, *weights):
+        if not exists(version):
+            raise ResourceNotFound(f"Function not found: {arn(version)}")
+
+
+def _of_a_version(spec: FunctionSpec, function_name: str) -> FunctionSpec:
+    plain = FunctionSpec()
+    kept = {field: getattr(plain, field) for field in BESIDE_THE_CODE}
+    return msgspec.structs.replace(spec, function_name=function_name, **kept)
+
+
+def _metadata(function: Function, qualifier: str, now: float) -> Metadata:
+    return Metadata(
+        name=f"{function.metadata.name}.{names.resource_name(qualifier)}",
+        namespace=function.metadata.namespace,
+        creation_timestamp=timestamps.url_time(now),
+    )

@@ -1,0 +1,123 @@
+"""Versions and aliases through the API: lists, pages, and the settings that each has of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lambent_core.errors import ResourceNotFound
+from lambent_core.versions import FunctionAlias, FunctionVersion
+
+FUNCTIONS = "/2015-03-31/functions"
+EVENTS = "/2019-09-25/functions"
+
+
+@pytest.fixture
+async def published(live: Any) -> Any:
+    """`fn` with versions 1 to 3 and the aliases `a` to 1, `b` to 2 and by half to 3."""
+    await live.create("fn")
+    for number in (1, 2, 3):
+        await live.request("PUT", f"{FUNCTIONS}/fn/configuration", {"Timeout": number})
+        assert (await live.request("POST", f"{FUNCTIONS}/fn/versions", {})).body["Version"] == str(number)
+    await live.request("POST", f"{FUNCTIONS}/fn/aliases", {"Name": "a", "FunctionVersion": "1"})
+    weights = {"AdditionalVersionWeights": {"3": 0.5}}
+    await live.request(
+        "POST", f"{FUNCTIONS}/fn/aliases", {"Name": "b", "FunctionVersion": "2", "RoutingConfig": weights}
+    )
+    return live
+
+
+async def listed(api: Any, path: str, member: str, name: str, **query: str) -> tuple[list[Any], str | None]:
+    answer = await api.request("GET", path, query="&".join(f"{key}={value}" for key, value in query.items()))
+    return [one[name] for one in answer.body[member]], answer.body.get("NextMarker")
+
+
+async def test_versions_in_pages(published: Any) -> None:
+    path = f"{FUNCTIONS}/fn/versions"
+    first, marker = await listed(published, path, "Versions", "Version", MaxItems="3")
+    assert (first, await listed(published, path, "Versions", "Version", Marker=marker or "")) == (
+        ["$LATEST", "1", "2"],
+        (["3"], None),
+    )
+
+
+async def test_all_versions_of_all_functions(published: Any) -> None:
+    await published.create("fn-2")
+    every, _ = await listed(published, f"{FUNCTIONS}/", "Functions", "FunctionArn", FunctionVersion="ALL")
+    ends = [arn.partition("function:")[2] for arn in every]
+    assert sorted(ends) == ["fn-2:$LATEST", "fn:$LATEST", "fn:1", "fn:2", "fn:3"]
+    found, marker = await listed(
+        published, f"{FUNCTIONS}/", "Functions", "FunctionArn", FunctionVersion="ALL", MaxItems="2"
+    )
+    while marker:
+        more, marker = await listed(
+            published, f"{FUNCTIONS}/", "Functions", "FunctionArn", FunctionVersion="ALL", MaxItems="2", Marker=marker
+        )
+        found += more
+    assert found == every
+
+
+async def test_aliases_of_a_version(published: Any) -> None:
+    path = f"{FUNCTIONS}/fn/aliases"
+    assert (await listed(published, path, "Aliases", "Name"))[0] == ["a", "b"]
+    for version, names in (("1", ["a"]), ("2", ["b"]), ("3", ["b"]), ("$LATEST", [])):
+        assert (await listed(published, path, "Aliases", "Name", FunctionVersion=version))[0] == names
+
+
+async def test_what_a_qualifier_means(published: Any) -> None:
+    for qualifier, version in (("2", "2"), ("a", "1"), ("b", "2"), ("$LATEST", "$LATEST")):
+        shown = await published.request("GET", f"{FUNCTIONS}/fn", query=f"Qualifier={qualifier}")
+        found = shown.body["Configuration"]
+        assert (found["Version"], found["FunctionArn"].rpartition(":")[2]) == (version, qualifier)
+    missing = await published.request("GET", f"{FUNCTIONS}/fn/configuration", query="Qualifier=c")
+    assert (missing.status, missing.body["Message"].rpartition(":")[2]) == (404, "c")
+
+
+async def test_a_version_that_an_alias_names_stays(published: Any) -> None:
+    for version, alias in (("1", "a"), ("2", "b"), ("3", "b")):
+        refused = await published.request("DELETE", f"{FUNCTIONS}/fn", query=f"Qualifier={version}")
+        assert (refused.status, refused.headers["x-amzn-errortype"]) == (409, "ResourceConflictException")
+        assert refused.body["message"].endswith(f"[{alias}]")
+    refused = await published.request("DELETE", f"{FUNCTIONS}/fn", query="Qualifier=a")
+    assert (refused.status, refused.body["message"]) == (400, "Deletion of aliases is not currently supported.")
+
+
+@pytest.mark.parametrize("qualifier", ["1", "a"])
+async def test_events_of_a_qualifier_have_settings_of_their_own(published: Any, qualifier: str) -> None:
+    path, query = f"{EVENTS}/fn/event-invoke-config", f"Qualifier={qualifier}"
+    assert (await published.request("GET", path, query=query)).status == 404
+    put = await published.request("PUT", path, {"MaximumRetryAttempts": 0}, query=query)
+    assert (put.body["MaximumRetryAttempts"], put.body["FunctionArn"].rpartition(":")[2]) == (0, qualifier)
+    updated = await published.request("POST", path, {"MaximumEventAgeInSeconds": 60}, query=query)
+    assert (updated.body["MaximumRetryAttempts"], updated.body["MaximumEventAgeInSeconds"]) == (0, 60)
+    assert (await published.request("GET", path)).status == 404, "the function has none"
+    await published.request("PUT", path, {"MaximumRetryAttempts": 1})
+    assert (await listed(published, f"{path}/list", "FunctionEventInvokeConfigs", "MaximumRetryAttempts"))[0] == [1, 0]
+    await published.request("DELETE", path, query=query)
+    assert (await published.request("GET", path, query=query)).status == 404
+    missing = await published.request("PUT", path, {"MaximumRetryAttempts": 0}, query="Qualifier=9")
+    assert (missing.status, missing.body["Message"]) == (404, "The function doesn't exist.")
+
+
+async def test_what_is_published_while_the_function_goes_goes_with_it(published: Any) -> None:
+    documents = published.documents
+    assert (len(documents.list(FunctionVersion)), len(documents.list(FunctionAlias))) == (3, 2)
+    await published.request("DELETE", f"{FUNCTIONS}/fn")
+    assert (documents.list(FunctionVersion), documents.list(FunctionAlias)) == ([], [])
+
+
+async def test_an_earlier_function_of_the_name_leaves_nothing_in_the_way(published: Any) -> None:
+    left = published.documents.list(FunctionVersion)[0]
+    await published.request("DELETE", f"{FUNCTIONS}/fn")
+    await published.documents.put(left, "")  # as a crash between the two would leave it
+    await published.create("fn")
+    assert (await listed(published, f"{FUNCTIONS}/fn/versions", "Versions", "Version"))[0] == ["$LATEST"]
+    assert (await published.request("POST", f"{FUNCTIONS}/fn/versions", {})).body["Version"] == "1"
+    assert [one.function_uid for one in published.documents.list(FunctionVersion)] != [left.function_uid]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "versions"), ("GET", "aliases"), ("POST", "versions")])
+async def test_of_no_function(live: Any, method: str, path: str) -> None:
+    answer = await live.request(method, f"{FUNCTIONS}/none/{path}", {} if method == "POST" else None)
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (ResourceNotFound.status, ResourceNotFound.code)
