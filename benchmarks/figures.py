@@ -33,7 +33,7 @@ class Mode:
     """Of things that are measured one by one, such as cold starts."""
 
 
-FULL = Mode(rounds=4, seconds=1.5, calls=40)
+FULL = Mode(rounds=6, seconds=1.0, calls=40)
 QUICK = Mode(rounds=1, seconds=0.3, calls=3)
 
 

@@ -36,7 +36,11 @@ class Gateway:
         self._agent = Path(agent) if agent else agent_binary().resolve()
         given = {"data_dir": str(self.data_dir), "agent": agent, "scaling": scaling}
         self._command = [sys.executable, "-m", "benchmarks.serve", orjson.dumps(given).decode()]
-        self._start()
+        try:
+            self._start()
+        except CannotRun:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+            raise
 
     def _start(self) -> None:
         self.server = Server(self._command)
