@@ -33,26 +33,28 @@ class LogEvent(msgspec.Struct, frozen=True, rename="camel"):
     message: str
 
 
-Entry = tuple[int, str, str | None, bytes]
-"""Time in milliseconds, stream, request id, text of any number of lines."""
-
-
 class FunctionLogs:
     """Owns `<data_dir>/logs/`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, file_bytes_max: int = FILE_BYTES_MAX, follower_events_max: int = FOLLOWER_EVENTS_MAX
+    ) -> None:
         self._folder = folder
+        self._file_bytes_max = file_bytes_max
+        self._follower_events_max = follower_events_max
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._waiting: dict[str, list[Entry]] = {}
+        self._waiting: dict[str, list[LogEvent]] = {}
+        self._encoder = msgspec.json.Encoder()
         self._followers: dict[str, set[asyncio.Queue[LogEvent]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._failing = False
 
     def write(self, function: str, at_ms: int, stream: str, request_id: str | None, text: bytes) -> None:
-        entries = self._waiting.get(function)
-        if entries is None:
-            entries = self._waiting[function] = []
-        entries.append((at_ms, stream, request_id, text))
+        """`text` is any number of lines. They are kept as one record, and become an event each where somebody reads them."""
+        records = self._waiting.get(function)
+        if records is None:
+            records = self._waiting[function] = []
+        records.append(LogEvent(at_ms, stream, request_id, text.decode("utf-8", "replace")))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
 
@@ -62,11 +64,10 @@ class FunctionLogs:
             self._timer.cancel()
             self._timer = None
         waiting, self._waiting = self._waiting, {}
-        for function, entries in waiting.items():
-            events = [event for entry in entries for event in _events(entry)]
-            self._append(function, msgspec.json.Encoder().encode_lines(events))
+        for function, records in waiting.items():
+            self._append(function, self._encoder.encode_lines(records))
             for queue in self._followers.get(function, ()):
-                for event in events:
+                for event in (event for record in records for event in _events(record)):
                     if queue.full():
                         queue.get_nowait()
                     queue.put_nowait(event)
@@ -82,14 +83,14 @@ class FunctionLogs:
             with contextlib.suppress(FileNotFoundError), path.open("rb") as lines:
                 for line in lines:
                     with contextlib.suppress(msgspec.MsgspecError):  # cut by a crash or a full disk
-                        event = decoder.decode(line)
-                        if event.timestamp >= since_ms:
-                            yield event
+                        record = decoder.decode(line)
+                        if record.timestamp >= since_ms:
+                            yield from _events(record)
 
     @contextlib.contextmanager
     def follow(self, function: str) -> Iterator[asyncio.Queue[LogEvent]]:
         """Events from now on, in a queue."""
-        queue: asyncio.Queue[LogEvent] = asyncio.Queue(FOLLOWER_EVENTS_MAX)
+        queue: asyncio.Queue[LogEvent] = asyncio.Queue(self._follower_events_max)
         followers = self._followers.setdefault(function, set())
         followers.add(queue)
         try:
@@ -109,7 +110,7 @@ class FunctionLogs:
             with path.open("ab") as file:
                 file.write(lines)
                 size = file.tell()
-            if size > FILE_BYTES_MAX:
+            if size > self._file_bytes_max:
                 path.replace(self._path(function, older=True))
             self._failing = False
         except OSError as error:
@@ -122,10 +123,9 @@ class FunctionLogs:
         return self._folder / f"{function}{'.1' if older else ''}.jsonl"
 
 
-def _events(entry: Entry) -> Iterator[LogEvent]:
-    at_ms, stream, request_id, text = entry
-    for line in text.decode("utf-8", "replace").splitlines():
-        yield LogEvent(at_ms, stream, request_id, line)
+def _events(record: LogEvent) -> Iterator[LogEvent]:
+    for line in record.message.splitlines():
+        yield LogEvent(record.timestamp, record.stream, record.request_id, line)
 
 
 LogWriter = Callable[[str, int, str, str | None, bytes], None]
