@@ -161,6 +161,9 @@ class Placement:
                 self._enqueue(invocation, now, effects)
             case Finished(environment):
                 del self.busy[environment]
+                if not self.waiting and environment not in self.stale:  # the warm path's other end
+                    self.idle[environment] = now
+                    return effects
                 self._free(environment, now, effects)
             case Ready(environment):
                 self.starting.remove(environment)

@@ -100,10 +100,6 @@ class Scheduler:
     def time_passed(self, version: str, *, now: float) -> list[Effect]:
         return self._step(version, TimePassed(), now)
 
-    def next_wakeup(self, version: str) -> float | None:
-        placement = self.placements.get(version)
-        return placement.next_wakeup() if placement else None
-
     def _step(self, version: str, event: Event, now: float) -> list[Effect]:
         effects = self._step_one(version, event, now)
         if self.starved:
@@ -119,9 +115,12 @@ class Scheduler:
             placement = self.placements[version] = Placement(
                 self.ids, limits.idle_seconds_max, limits.patience_seconds, limits.starting_max
             )
-        warm = type(event) is Accepted and placement.idle
+        if type(event) is Accepted:
+            warm = bool(placement.idle)
+        else:
+            warm = type(event) is Finished and not placement.waiting and not placement.stale
         effects = placement.step(event, now=now, room=0 if warm else self._room(version))
-        if warm:
+        if warm:  # nothing was started or stopped, and nobody waits
             return effects
         for effect in effects:
             if type(effect) is Start:

@@ -49,7 +49,7 @@ class World:
 
     def step(self) -> bool:
         wakeups = [
-            (at, name) for name in self.scheduler.placements if (at := self.scheduler.next_wakeup(name)) is not None
+            (at, name) for name, pool in self.scheduler.placements.items() if (at := pool.next_wakeup()) is not None
         ]
         wakeup, name = min(wakeups, default=(float("inf"), ""))
         if self.agenda and self.agenda[0][0] <= wakeup:

@@ -279,7 +279,10 @@ class Invoker:
         )
 
     def _arm(self, version: str) -> None:
-        wakeup = self.scheduler.next_wakeup(version)
+        placement = self.scheduler.placements.get(version)
+        if placement is None or (version in self._wakeups and not placement.waiting):
+            return  # gone, or idle ones alone: they expire no earlier than was armed for
+        wakeup = placement.next_wakeup()
         if wakeup is None:
             return
         armed = self._wakeups.get(version)
