@@ -4,16 +4,16 @@ One request to run a function, and how it ended. Values only; who runs it is the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from lambent_core.caller import Caller
 from lambent_core.function import LATEST as LATEST
 from lambent_core.link import Report
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True, gc=False):
     """What the caller asked for, already authorised and validated."""
 
     request_id: str
@@ -33,8 +33,7 @@ class Invocation:
     caller: Caller = Caller()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How an invocation that reached the function ended. What never reached it is a `LambdaError` instead."""
 
     payload: bytes

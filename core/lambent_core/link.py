@@ -10,10 +10,11 @@ The format is `docs/decisions/0002-env-link.md`. Nothing here reads or writes: b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
+
+import msgspec
 
 BODY_BYTES_MAX = 16 * 1024 * 1024
 """Largest body, bytes. Room for the 6 MB payload limit, its head, and a generous environment in SPECIALIZE."""
@@ -70,8 +71,7 @@ class Frame(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class InvokeHead:
+class InvokeHead(msgspec.Struct, frozen=True, gc=False):
     """What the runtime is told beside the payload. No field may contain a newline; the AWS names are those of the Runtime API's headers."""
 
     request_id: str
@@ -82,8 +82,7 @@ class InvokeHead:
     tenant_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, gc=False):
     duration_ns: int
     init_ns: int
     memory_max_bytes: int

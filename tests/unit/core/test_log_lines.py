@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import replace
 from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 
 from lambent_core.function import LoggingConfig
 from lambent_core.link import Report, ReportStatus
@@ -198,7 +199,9 @@ def test_levels_filter_what_is_no_warning(level: Level | None, written: list[str
 
 
 def test_an_initialisation_ahead_of_demand_is_reported_at_info() -> None:
-    log = system_log(replace(FUNCTION, initialization_type="provisioned-concurrency"), LoggingConfig(log_format="JSON"))
+    log = system_log(
+        dataclasses.replace(FUNCTION, initialization_type="provisioned-concurrency"), LoggingConfig(log_format="JSON")
+    )
     assert log.init_report(NOW, "success", 1, "init") != b""
 
 
