@@ -60,6 +60,9 @@ class ReportStatus(IntEnum):
     FAILURE = 3
 
 
+_STATUSES = tuple(ReportStatus)
+
+
 class ProtocolError(Exception):
     """The peer broke the frame format; its connection must be closed."""
 
@@ -125,7 +128,9 @@ def encode_report(report: Report, *, slot: int = 0) -> bytes:
 
 def decode_report(body: bytes) -> Report:
     duration_ns, init_ns, memory_max_bytes, status = _REPORT.unpack_from(body)
-    return Report(duration_ns, init_ns, memory_max_bytes, ReportStatus(status), body[_REPORT.size :].decode())
+    if status >= len(_STATUSES):
+        raise ProtocolError(f"unknown status {status} in REPORT")
+    return Report(duration_ns, init_ns, memory_max_bytes, _STATUSES[status], body[_REPORT.size :].decode())
 
 
 def encode_error(error_type: str, error: bytes, *, slot: int = 0) -> bytes:

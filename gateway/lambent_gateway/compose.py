@@ -7,6 +7,7 @@ Nothing else in the gateway makes randomness, asks the time or knows which imple
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -123,6 +124,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What is there by now stays: the collector need not look at it again and again while invocations come and go.
+        gc.collect()
+        gc.freeze()
         self._ready()
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
@@ -154,7 +158,7 @@ class Platform:
 
 async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Platform:
     """Makes every part. What must be taken apart goes on `stack`, in the order in which it is made."""
-    clock, serving = SystemClock(), _Serving()
+    clock, serving, new_request_id = SystemClock(), _Serving(), identifiers.RequestIds()
     account, region = settings.server.account, settings.server.region
     sandbox = probe()
     runtimes = Runtimes(images_folder(), settings.data_dir, mounted=sandbox.mount_namespace != "none")
@@ -195,7 +199,7 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
     for kind in (Function, FunctionVersion, FunctionAlias):
         for document in documents.list(kind):
             catalogue.changed(None, document)
-    deployments = Deployments(documents, packages, identifiers.new_request_id)
+    deployments = Deployments(documents, packages, new_request_id)
     deployments.start()
     stack.push_async_callback(deployments.stop)
     asynchronous = _asynchronous(settings, events, invoker, admission, stack)
@@ -218,19 +222,19 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
         qualified=qualified,
         packages=packages,
         clock=clock,
-        ids=identifiers.new_request_id,
+        ids=new_request_id,
         settled=deployments.settled,
         account=account,
         region=region,
         account_concurrency=settings.scaling.account_concurrency,
     )
     operating = Operating(registry, logs, serving.reason_not_ready, lambda name: functions.get(name) is not None)
-    invoke_api = InvokeApi(invoker, asynchronous.accept, identifiers.new_request_id, account=account, region=region)
+    invoke_api = InvokeApi(invoker, asynchronous.accept, new_request_id, account=account, region=region)
     urls = FunctionUrls(
         find_by_url=partial(_find_by_url, functions, qualified),
         invoker=invoker,
         clock=clock,
-        new_request_id=identifiers.new_request_id,
+        new_request_id=new_request_id,
     )
     application = front(invoke_api, urls, build_app(parts, router(operating)))
     return Platform(endpoint, sandbox, application, invoke_api, serving)

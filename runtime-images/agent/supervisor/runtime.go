@@ -30,7 +30,11 @@ func (e *environment) startRuntime(argv, env []string, dir string, speaksFrames 
 		}
 		defer syscall.Close(theirs)
 		r.bootstrap.receive = e.fromBootstrap
-		r.bootstrap.closed = func() { e.hangup.Set(loop.Now() + hangupNs) }
+		r.bootstrap.closed = func() {
+			if e.running == r { // a pre-started one that was put aside may close what it likes
+				e.hangup.Set(loop.Now() + hangupNs)
+			}
+		}
 	}
 	r.process, err = process.Start(process.Command{Argv: argv, Env: env, Dir: dir, Output: written, Link: theirs})
 	if err == nil {

@@ -183,6 +183,13 @@ def test_awss_own_runtime_client_runs_the_same_handler(echo: Platform) -> None:
     assert echo.invoke("official", {"a": 1})["Payload"] == [{"a": 1}, True]
 
 
+def test_a_pre_started_runtime_that_is_put_aside_ends_nothing_but_itself(echo: Platform) -> None:
+    """Its closing socket once armed a timer that killed the runtime started in its place, a second later."""
+    source = "import time\ndef handler(event, context):\n    time.sleep(2)\n    return 'whole'\n"
+    echo.function("patient", source, Timeout=20, Environment={"Variables": {"PYTHONOPTIMIZE": "1"}})
+    assert echo.invoke("patient")["Payload"] == "whole"
+
+
 def test_many_callers_each_get_their_own_answer(echo: Platform) -> None:
     client = echo.client()
 
