@@ -78,10 +78,6 @@ class UnknownOperation(LambdaError):
     code, status, fault = "UnknownOperationException", 404, "User"
 
 
-class AccessDenied(LambdaError):
-    code, status, fault = "AccessDeniedException", 403, "User"
-
-
 class ResourceNotFound(LambdaError):
     code, status, fault = "ResourceNotFoundException", 404, "User"
 
@@ -104,14 +100,6 @@ class RequestTooLarge(LambdaError):
 
 class RequestEntityTooLarge(LambdaError):
     code, status, fault, message_key = "RequestEntityTooLargeException", 413, "User", "message"
-
-
-class CodeStorageExceeded(LambdaError):
-    code, status, fault, message_key = "CodeStorageExceededException", 400, "User", "message"
-
-
-class UnsupportedMediaType(LambdaError):
-    code, status, fault, message_key = "UnsupportedMediaTypeException", 415, "User", "message"
 
 
 class TooManyRequests(LambdaError):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 REQUEST_BYTES_MAX = 6_291_556
 """Synchronous payload, bytes: 6 MiB + 100. The runtime's own 413 names the number ("Exceeded maximum allowed payload size")."""
-RESPONSE_BYTES_MAX = 6_291_556
 ASYNC_REQUEST_BYTES_MAX = 1_048_576
 """Asynchronous payload, bytes (256 KB until October 2025)."""
-STREAMED_RESPONSE_BYTES_MAX = 200 * 1024 * 1024
 CLIENT_CONTEXT_BYTES_MAX = 3_583
 """Base64 text of X-Amz-Client-Context, bytes ("Invoke")."""
 LOG_TAIL_BYTES_MAX = 4_096
@@ -28,7 +26,6 @@ CODE_STORAGE_BYTES_MAX = 80_530_636_800
 TAGS_MAX = 50
 INIT_SECONDS_MAX = 10
 PROCESSES_MAX = 1_024
-FILE_DESCRIPTORS_MAX = 1_024
 
 ACCOUNT_CONCURRENCY = 1_000
 UNRESERVED_CONCURRENCY_MIN = 100

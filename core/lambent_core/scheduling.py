@@ -21,17 +21,14 @@ from lambent_core.placement import (
     EnvironmentId,
     Event,
     Evict,
-    Fail,
     Finished,
     Found,
     InvocationId,
     Lost,
     Placement,
     Ready,
-    Refuse,
     Removed,
     Revised,
-    Run,
     Start,
     Stop,
     TimePassed,
@@ -153,6 +150,3 @@ class Scheduler:
             )
             effects += self._step_one(name, Evict(), now)
         return effects
-
-
-__all__ = ["EnvironmentId", "Fail", "InvocationId", "Refuse", "Run", "Scheduler", "SchedulingLimits", "Start", "Stop"]
