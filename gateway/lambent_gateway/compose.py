@@ -182,7 +182,7 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
         ),
         new_log_stream=lambda version: log_stream_name(clock.time(), version, os.urandom(16)),
     )
-    fleet = await _fleet(settings, sandbox, runtimes, invoker, packages.read, stack)
+    fleet, provider = _fleet(settings, sandbox, runtimes, invoker, packages.read, stack)
     catalogue = Catalogue(
         invoker,
         admission=admission,
@@ -193,12 +193,8 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
         account=account,
     )
     functions, qualified = Functions(documents), Qualified(documents)
-    for uid in qualified.owners() - {function.metadata.uid for function in functions.all()}:
-        await qualified.remove_all(uid)  # a crash came between the function's end and theirs
-    documents.subscribe(catalogue.changed)
-    for kind in (Function, FunctionVersion, FunctionAlias):
-        for document in documents.list(kind):
-            catalogue.changed(None, document)
+    await _load(documents, functions, qualified, catalogue)
+    await _listen_for_agents(settings.data_dir, fleet, provider, stack)
     deployments = Deployments(documents, packages, new_request_id)
     deployments.start()
     stack.push_async_callback(deployments.stop)
@@ -240,6 +236,16 @@ async def _open(settings: Settings, endpoint: str, stack: AsyncExitStack) -> Pla
     return Platform(endpoint, sandbox, application, invoke_api, serving)
 
 
+async def _load(documents: SqliteDocuments, functions: Functions, qualified: Qualified, catalogue: Catalogue) -> None:
+    """Shows the catalogue what there is, and every change from now on."""
+    for uid in qualified.owners() - {function.metadata.uid for function in functions.all()}:
+        await qualified.remove_all(uid)  # a crash came between the function's end and theirs
+    documents.subscribe(catalogue.changed)
+    for kind in (Function, FunctionVersion, FunctionAlias):
+        for document in documents.list(kind):
+            catalogue.changed(None, document)
+
+
 def _asynchronous(
     settings: Settings, events: SqlEventQueue, invoker: Invoker, admission: Admission, stack: AsyncExitStack
 ) -> AsyncInvocations:
@@ -270,15 +276,14 @@ def _asynchronous(
     return asynchronous
 
 
-async def _fleet(
+def _fleet(
     settings: Settings,
     sandbox: Sandbox,
     runtimes: Runtimes,
     invoker: Invoker,
     read_package: Callable[[str], Awaitable[bytes]],
     stack: AsyncExitStack,
-) -> Fleet:
-    loop = asyncio.get_running_loop()
+) -> tuple[Fleet, ProcessProvider]:
     provider = ProcessProvider(
         settings.data_dir,
         agent_binary=settings.agent or agent_binary(),
@@ -297,17 +302,17 @@ async def _fleet(
         found=invoker.found,
     )
     invoker.attach(fleet)
-    link = await loop.create_unix_server(lambda: Agent(fleet), sock=link_socket(settings.data_dir))
-    stack.push_async_callback(_close_fleet, fleet, link)
+    stack.push_async_callback(fleet.close, AGENTS_END_SECONDS_MAX)  # in order; the provider kills what is left
+    return fleet, provider
+
+
+async def _listen_for_agents(data_dir: Path, fleet: Fleet, provider: ProcessProvider, stack: AsyncExitStack) -> None:
+    """Only once all functions are known: an agent that has outlived a gateway is sent away if its function is not."""
+    loop = asyncio.get_running_loop()
+    link = await loop.create_unix_server(lambda: Agent(fleet), sock=link_socket(data_dir))
+    stack.callback(link.close)
     sweep = loop.call_later(RECONNECT_SECONDS, lambda: provider.sweep(fleet.connected()))
     stack.callback(sweep.cancel)
-    return fleet
-
-
-async def _close_fleet(fleet: Fleet, link: asyncio.AbstractServer) -> None:
-    """Lets agents end in order; the provider kills what is left."""
-    await fleet.close(AGENTS_END_SECONDS_MAX)
-    link.close()
 
 
 def _scheduling_limits(settings: Settings) -> SchedulingLimits:
