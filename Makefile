@@ -1,4 +1,4 @@
-# All that a newcomer needs: `make run` and `make test`. Both install what they lack.
+# All that a newcomer needs: `make run` and `make test`, `make cluster` for Kubernetes. All install what they lack.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,10 +7,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 AGENT := runtime-images/agent/build/lambent-agent
 AGENT_SOURCES := $(shell find runtime-images/agent -name '*.go' -o -name go.mod -o -name go.sum)
 
-.PHONY: help run test check bench docs clean
+.PHONY: help run test check bench docs cluster cluster-down images clean
 
 help:  ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 run: $(VENV)/installed  ## Lambda on this machine, at http://127.0.0.1:9000
 	@lambent up
@@ -23,6 +23,17 @@ check: $(VENV)/installed  ## The everyday part: lint, types, layers, unit and pr
 
 bench: $(VENV)/installed  ## Ratios against baselines that run beside it
 	@python -m benchmarks
+
+cluster: $(VENV)/installed  ## A Kubernetes cluster with Lambent on it, at http://127.0.0.1:9010 (docs/development-cluster.md)
+	@python -m tools.cluster up
+	@python -m tools.cluster images
+	@python -m tools.cluster install
+
+cluster-down: $(VENV)/installed  ## Takes it down, without a trace
+	@python -m tools.cluster down
+
+images: $(VENV)/installed  ## Builds every image, and gives it to the cluster if there is one
+	@python -m tools.cluster images
 
 docs: $(VENV)/installed  ## Writes the generated pages of docs/ anew
 	@python tests/generate_docs.py

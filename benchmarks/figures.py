@@ -12,6 +12,7 @@ import sysconfig
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -81,6 +82,11 @@ def interleaved(one: Callable[[], T], other: Callable[[], T], rounds: int) -> tu
 def ratio(ours: list[float], theirs: list[float]) -> float:
     """Median of the rounds' ratios."""
     return median(our / their for our, their in zip(ours, theirs, strict=True))
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """By nearest rank: one of the values."""
+    return sorted(values)[ceil(len(values) * percent / 100) - 1]
 
 
 def write_record(folder: Path, scenario: str, figures: list[Figure], seconds: float) -> Path:

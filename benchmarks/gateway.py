@@ -82,7 +82,7 @@ class Gateway:
             "Role": ROLE,
             "Handler": "app.handler",
             "Timeout": 30,
-            "Code": {"ZipFile": base64.b64encode(_package(source)).decode()},
+            "Code": {"ZipFile": base64.b64encode(package(source)).decode()},
             **members,
         }
         self.caller.call("POST", "/2015-03-31/functions", body)
@@ -125,26 +125,31 @@ class Gateway:
 
     def metric(self, name: str, **labels: str) -> float:
         """Sum of a metric's samples that carry these labels."""
-        wanted = [f'{label}="{value}"' for label, value in labels.items()]
-        lines = (
-            line for line in self.caller.text("/metrics").splitlines() if line.startswith((name + "{", name + " "))
-        )
-        return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
+        return metric(self.caller.text("/metrics"), name, **labels)
 
     def _state(self, name: str) -> str:
         return str(self.caller.call("GET", FUNCTION.format(name) + "/configuration")["State"])
 
 
-def wait_until(true: Callable[[], bool], what: str) -> None:
+def metric(text: str, name: str, **labels: str) -> float:
+    """Sum of a metric's samples that carry these labels, in what /metrics says."""
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    lines = (line for line in text.splitlines() if line.startswith((name + "{", name + " ")))
+    return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
+
+
+def wait_until(
+    true: Callable[[], bool], what: str, *, seconds_max: float = WAIT_SECONDS_MAX, poll_seconds: float = 0.005
+) -> None:
     """Raises `CannotRun` when it is in vain."""
-    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    deadline = time.monotonic() + seconds_max
     while not true():
         if time.monotonic() > deadline:
-            raise CannotRun(f"waited {WAIT_SECONDS_MAX:.0f} s in vain for {what}")
-        time.sleep(0.005)
+            raise CannotRun(f"waited {seconds_max:.0f} s in vain for {what}")
+        time.sleep(poll_seconds)
 
 
-def _package(source: str) -> bytes:
+def package(source: str) -> bytes:
     """A ZIP file with the function's one module."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:

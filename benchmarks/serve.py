@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from lambent_gateway import compose
+from lambent_gateway import local
 from lambent_gateway.settings import ScalingSettings, ServerSettings, Settings
 
 
@@ -19,14 +19,14 @@ def main() -> None:
     given = orjson.loads(sys.argv[1])
     if given["agent"]:
         binary = Path(given["agent"])
-        vars(compose)["agent_binary"] = lambda: binary  # the product has one agent, so no setting names it
+        vars(local)["agent_binary"] = lambda: binary  # the product has one agent, so no setting names it
     settings = Settings(
         data_dir=Path(given["data_dir"]),
         server=ServerSettings(port=0, drain_seconds=5.0),
         scaling=ScalingSettings(**given["scaling"]),
         log_level="error",
     )
-    compose.up(settings, ready=lambda started: print(started.endpoint.removeprefix("http://"), flush=True))
+    local.up(settings, ready=lambda started: print(started.endpoint.removeprefix("http://"), flush=True))
 
 
 if __name__ == "__main__":

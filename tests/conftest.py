@@ -1,4 +1,4 @@
-"""Platforms in processes of their own, for whichever suite asks."""
+"""Platforms and databases in processes of their own, for whichever suite asks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from hypothesis import settings
+
+settings.register_profile("lambent", deadline=None)  # no test is about time
+settings.load_profile("lambent")
 
 if TYPE_CHECKING:
+    from tests.object_store import ObjectStore
     from tests.platform_process import Platform
+    from tests.postgres_server import PostgresServer
 
 
 @pytest.hookimpl(trylast=True)
@@ -42,3 +48,21 @@ def shared_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platfo
     made = _started(tmp_path_factory.mktemp("platform"))
     yield made
     made.end()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL for all whom a schema of it is enough. It is quick: it does not wait for the disk."""
+    from tests.postgres_server import PostgresServer
+
+    with PostgresServer(durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """An S3 server for all whom a bucket of it is enough."""
+    from tests.object_store import ObjectStore
+
+    with ObjectStore() as server:
+        yield server

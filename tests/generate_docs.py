@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-GENERATORS = ["tests.conformance.compatibility", "tests.manifest_reference"]
+GENERATORS = ["tests.conformance.compatibility", "tests.manifest_reference", "tests.custom_resources"]
 
 
 def main() -> int:

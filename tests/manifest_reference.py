@@ -1,4 +1,4 @@
-"""Writes docs/manifest.md: the reference of the `Function` manifest, from its JSON schema. With --print to stdout."""
+"""Writes docs/manifest.md: the reference of the manifests, from their JSON schemas. With --print to stdout."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "core"))
 
-from lambent_core.function import FunctionSpec  # noqa: E402
-from lambent_core.schema import manifest_schema  # noqa: E402
+from lambent_core.function import Function, FunctionSpec  # noqa: E402
+from lambent_core.layers import LayerVersion  # noqa: E402
+from lambent_core.schema import limits_in_words, manifest_schema  # noqa: E402
 
 INTRODUCTION = """\
 # The Function manifest
@@ -42,7 +43,7 @@ before. `lambent export NAME` writes the manifest of a function; `lambent delete
 
 ## Code
 
-One of three:
+One of four:
 
 - `spec.code.path`: a folder or ZIP, relative to the manifest. A folder is packed with what its `requirements.txt` names; files that
   `.lambentignore` names (as in `.gitignore`) stay out. Only the `lambent` command reads paths.
@@ -56,6 +57,7 @@ One of three:
   ```
 
 - `spec.code.sha256`: a package that was sent before, to `PUT /lambent/v1/packages/SHA256`. `lambent export` writes this form.
+- `spec.code.imageUri`: a container image, with `spec.packageType: Image`, on Kubernetes: [container images](container-images.md).
 
 ## Members
 
@@ -66,15 +68,51 @@ Generated from the schema, which the platform also serves at `/lambent/v1/schema
 """
 
 
+LAYERS = """
+# The LayerVersion manifest
+
+A version of a layer: files that functions find below /opt. The same document is a custom resource on Kubernetes, and both doors lead to the
+same place: what `PublishLayerVersion` publishes is there for `kubectl get lv`, and what was applied can be had from Lambda's API.
+
+```yaml
+apiVersion: lambent.dev/v1
+kind: LayerVersion
+metadata:
+  name: shared.1       # the layer's name, a dot, and the version
+spec:
+  layerName: shared
+  version: 1
+  compatibleRuntimes: [python3.11, python3.12]
+  code:
+    inline:
+      python/shared.py: |
+        GREETING = "Hello"
+```
+
+A function then says `layers: [shared:1]`, or the ARN. `lambent apply` applies layer versions before the functions that come with them; on
+Kubernetes a function that names one which isn't there yet becomes ready once it is.
+
+A layer version never changes: other code is another version. Functions that use it keep its files when it is deleted, and by the `lambent`
+command or Lambda's API its number is not used again. `spec.code.path` is a folder of what is to be below /opt (`python/`, `bin/`,
+`lib/`, …), or a ZIP of it.
+
+| member | type | default | meaning and limits |
+| --- | --- | --- | --- |
+"""
+
+
 def page() -> str:
-    schema = manifest_schema()
-    rows = list(_rows(schema, schema["$defs"]["Function"], ""))
-    return INTRODUCTION + "\n".join(rows) + "\n"
+    return INTRODUCTION + _table(Function) + LAYERS + _table(LayerVersion)
+
+
+def _table(model: type[Function] | type[LayerVersion]) -> str:
+    schema = manifest_schema(model)
+    return "\n".join(_rows(schema, schema["$defs"][model.__name__], "")) + "\n"
 
 
 def _rows(schema: dict[str, Any], shape: dict[str, Any], path: str) -> Iterator[str]:
     for name, member in shape["properties"].items():
-        if member.get("readOnly") or f"{path}{name}" == "spec.code.size":
+        if member.get("readOnly") or f"{path}{name}" in ("spec.code.size", "spec.code.unzippedSize"):
             continue
         inner = _structure(schema, member)
         if inner is None:
@@ -126,13 +164,7 @@ def _meaning(member: dict[str, Any]) -> str:
     words = [member["description"].replace("\n", " ")] if "description" in member else []
     if "enum" in member:
         words.append(", ".join(f"`{value}`" for value in member["enum"] if value is not None) + ".")
-    if "minimum" in member and "maximum" in member:
-        words.append(f"{member['minimum']:,} to {member['maximum']:,}.")
-    elif "minimum" in member:
-        words.append(f"At least {member['minimum']:,}.")
-    for key, unit in (("maxLength", "characters"), ("maxItems", "entries"), ("maxProperties", "entries")):
-        if key in member:
-            words.append(f"At most {member[key]:,} {unit}.")
+    words += limits_in_words(member)
     if "pattern" in member:
         words.append(f"Pattern `{member['pattern']}`.")
     for one in member.get("anyOf", []):

@@ -11,19 +11,18 @@ import subprocess
 import sys
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-import boto3
-from botocore.config import Config
+from tests.lambda_client import lambda_client
 
 ROOT = Path(__file__).parents[1]
 SERVE = """
 import json, sys
 from pathlib import Path
-from lambent_gateway import compose
+from lambent_gateway import local
 from lambent_gateway.settings import AsyncSettings, ScalingSettings, ServerSettings, Settings
 given = json.loads(sys.argv[1])
 settings = Settings(
@@ -31,20 +30,21 @@ settings = Settings(
     server=ServerSettings(**given["server"]),
     scaling=ScalingSettings(**given["scaling"]),
     log_level="info",
+    postgres=given["postgres"],
 )
-compose.up(settings, ready=lambda started: print(started.endpoint, flush=True))
+local.up(settings, ready=lambda started: print(started.endpoint, flush=True))
 """
 ROLE = "arn:aws:iam::000000000000:role/any"
 
 
-def package(files: dict[str, str]) -> bytes:
+def package(files: Mapping[str, str | bytes]) -> bytes:
     """A ZIP of these files."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, text in files.items():
             entry = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
             entry.external_attr = 0o755 << 16
-            archive.writestr(entry, text)
+            archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -60,8 +60,11 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = 20.0) -> 
 
 
 class Platform:
-    def __init__(self, data_dir: Path, **settings: Any) -> None:
+    def __init__(self, data_dir: Path, *, postgres: str | None = None, serve: str = SERVE, **settings: Any) -> None:
+        """`serve` is the program that makes a platform of the JSON in its argument, and prints the endpoint."""
         self.data_dir = data_dir
+        self.serve = serve
+        self.postgres = postgres
         self.server = {"port": 0, "drain_seconds": 10.0, **settings.pop("server", {})}
         self.scaling = {"pool_size": 2, **settings}
         self.log = data_dir.parent / f"{data_dir.name}.log"
@@ -69,11 +72,16 @@ class Platform:
         self.endpoint = ""
 
     def start(self) -> Platform:
-        given = {"data_dir": str(self.data_dir), "server": self.server, "scaling": self.scaling}
+        given = {
+            "data_dir": str(self.data_dir),
+            "server": self.server,
+            "scaling": self.scaling,
+            "postgres": self.postgres,
+        }
         folders = ":".join(str(ROOT / name) for name in ("core", "gateway", "cli"))
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, json.dumps(given)],
+                [sys.executable, "-c", self.serve, json.dumps(given)],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -104,18 +112,9 @@ class Platform:
             os.kill(pid, signal.SIGKILL)
 
     def client(self, **config: Any) -> Any:
-        return boto3.client(
-            "lambda",
-            endpoint_url=self.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="any",
-            aws_secret_access_key="any",
-            config=Config(
-                **{"retries": {"total_max_attempts": 1}, "read_timeout": 60, "max_pool_connections": 500, **config}
-            ),
-        )
+        return lambda_client(self.endpoint, **{"read_timeout": 60, "max_pool_connections": 500, **config})
 
-    def function(self, name: str, source: str | dict[str, str], **configuration: Any) -> str:
+    def function(self, name: str, source: str | Mapping[str, str | bytes], **configuration: Any) -> str:
         """Makes a function of `app.handler` and waits until it is Active."""
         files = {"app.py": source} if isinstance(source, str) else source
         settings = {"Runtime": "python3.11", "Handler": "app.handler", "Role": ROLE, **configuration}
@@ -123,6 +122,15 @@ class Platform:
         client.create_function(FunctionName=name, Code={"ZipFile": package(files)}, **settings)
         client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
         return name
+
+    def apply(self, name: str, source: str, **spec: Any) -> None:
+        """A manifest with the source as inline code."""
+        spec = {"runtime": "python3.11", "handler": "app.handler", "code": {"inline": source}, **spec}
+        manifest = {"apiVersion": "lambent.dev/v1", "kind": "Function", "metadata": {"name": name}, "spec": spec}
+        url = f"{self.endpoint}/lambent/v1/functions/{name}"
+        request = urllib.request.Request(url, json.dumps(manifest).encode(), method="PUT")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status in (200, 201)
 
     def invoke(self, name: str, payload: object = None, **parameters: Any) -> dict[str, Any]:
         """boto3's answer, with Payload read and parsed."""

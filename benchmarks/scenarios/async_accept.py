@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import orjson
 
@@ -77,7 +78,10 @@ def _accept(gateway: Gateway, number: int, accepted: Path, mode: Mode) -> Load:
 def _kill_while_accepting(gateway: Gateway, number: int, accepted: Path, mode: Mode) -> None:
     done: list[Load] = []
     sending = threading.Thread(target=lambda: done.append(_accept(gateway, number, accepted, mode)))
+    store = gateway.data_dir / "events.sqlite"
+    before = _ids_taken(store)
     sending.start()
+    wait_until(lambda: _ids_taken(store) > before, "events of the last round")
     time.sleep(mode.seconds / 2)  # the moment of the crash is the experiment
     gateway.crash_and_restart()
     sending.join()
@@ -94,9 +98,18 @@ def _found(gateway: Gateway, evidence: Path, numbers: set[int]) -> tuple[set[int
 
 
 def _queued(store: Path) -> set[int]:
+    return {orjson.loads(payload)["n"] for (payload,) in _rows(store, "SELECT payload FROM event_payloads")}
+
+
+def _ids_taken(store: Path) -> int:
+    """How many events were ever accepted."""
+    return int(_rows(store, "SELECT next FROM event_ids")[0][0])
+
+
+def _rows(store: Path, statement: str) -> list[tuple[Any, ...]]:
     connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
     try:
-        return {orjson.loads(payload)["n"] for (payload,) in connection.execute("SELECT payload FROM event_payloads")}
+        return connection.execute(statement).fetchall()
     finally:
         connection.close()
 

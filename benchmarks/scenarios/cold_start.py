@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import functions
-from benchmarks.figures import Figure, Mode
+from benchmarks.figures import Figure, Mode, percentile
 from benchmarks.gateway import Gateway
 from benchmarks.processes import rss_mb
 
@@ -28,7 +28,7 @@ def run(mode: Mode) -> list[Figure]:
 
 def _figures(how: str, goal: float, mode: Mode, pool_size: int) -> list[Figure]:
     calls, starts = _measure(mode.calls, pool_size)
-    p50, p99, python = median(calls), _percentile(calls, 99), median(starts)
+    p50, p99, python = median(calls), percentile(calls, 99), median(starts)
     detail = {"calls_ms": calls, "python_ms": starts}
     return [
         Figure(f"cold start p50 {how} ÷ `python3 -I -c pass`", p50 / python, "×", goal, detail=detail),
@@ -77,7 +77,3 @@ def _memory() -> list[Figure]:
         Figure("resident memory of the idle gateway", idle, "MB", 80),
         Figure("resident memory of a Python runtime, most of all", max(runtimes), "MB", detail={"runtimes": runtimes}),
     ]
-
-
-def _percentile(values: list[float], percent: int) -> float:
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]

@@ -38,9 +38,12 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "describe": "Show one function in full.",
         "rm": "Delete functions by name.",
     },
+    "Layers": {
+        "layers": "Publish, list and delete layer versions.",
+    },
     "Manifests": {
-        "apply": "Bring functions to what manifests say.",
-        "delete": "Delete the functions that manifests name.",
+        "apply": "Bring functions and layer versions to what manifests say.",
+        "delete": "Delete what manifests name.",
         "export": "Write a function's manifest.",
     },
     "Shell": {
@@ -73,12 +76,14 @@ class Commands(TyperGroup):
 
 
 def load(name: str) -> Any:
-    """The command itself, with the options that all commands share."""
-    command = _command(importlib.import_module(f"lambent_cli.commands.{name}").run, name)
-    for parameter in _command(_shared, "shared").params:
-        parameter.expose_value = False
-        parameter.callback = _keep
-        command.params.append(parameter)
+    """The command itself, with the options that all commands share. A module with `app` is a group of commands."""
+    module = importlib.import_module(f"lambent_cli.commands.{name}")
+    command = typer.main.get_command(module.app) if hasattr(module, "app") else _command(module.run, name)
+    for one in (command, *getattr(command, "commands", {}).values()):
+        for parameter in _command(_shared, "shared").params:
+            parameter.expose_value = False
+            parameter.callback = _keep
+            one.params.append(parameter)
     return command
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lambent_cli.failures import REFUSED, Failure
@@ -17,6 +17,7 @@ from lambent_cli.package.archive import Package
 from lambent_cli.settings import Settings, api_value
 from lambent_cli.steps import Steps
 from lambent_core.function import EventInvokeConfig, FunctionSpec
+from lambent_core.layer_names import parse_layer_version
 
 WAIT_SECONDS = 300.0
 """As long as botocore's own waiters do."""
@@ -37,6 +38,7 @@ class Deployment:
 
 
 def deploy(client: Any, settings: Settings, package: Package, steps: Steps) -> Deployment:
+    settings = _with_arns(client, settings)
     current = _find(client, settings.name)
     changed: list[str] = []
     if current is None:
@@ -46,6 +48,29 @@ def deploy(client: Any, settings: Settings, package: Package, steps: Steps) -> D
     url = _apply_extras(client, settings, current or {}, changed) if settings.spec else None
     result = "created" if current is None else "updated" if changed else "unchanged"
     return Deployment(settings.name, result, changed, package.code_sha256, url)
+
+
+def _with_arns(client: Any, settings: Settings) -> Settings:
+    """A manifest may name layer versions for short, Lambda's API takes their ARNs."""
+    layers = [_layer_arn(client, layer) for layer in settings.create.get("Layers", [])]
+    if not layers:
+        return settings
+    return replace(settings, create=settings.create | {"Layers": layers}, update=settings.update | {"Layers": layers})
+
+
+def _layer_arn(client: Any, layer: str) -> str:
+    reference = parse_layer_version(layer)
+    if reference is None or reference.account is not None:
+        return layer
+    try:
+        found = client.get_layer_version(LayerName=reference.name, VersionNumber=reference.version)
+    except client.exceptions.ResourceNotFoundException:
+        raise Failure(
+            f"spec.layers: layer version {layer} does not exist.",
+            fix="`lambent layers ls` shows those there are; `lambent layers publish FOLDER` publishes one.",
+            exit_code=REFUSED,
+        ) from None
+    return str(found["LayerVersionArn"])
 
 
 def _find(client: Any, name: str) -> dict[str, Any] | None:

@@ -13,7 +13,9 @@ import yaml
 from lambent_cli.failures import Failure
 from lambent_core import manifest
 from lambent_core.function import Function
+from lambent_core.layers import LayerVersion
 
+Resource = Function | LayerVersion
 MANIFEST = "function.yaml"
 """The settings of a function's folder."""
 
@@ -35,18 +37,18 @@ def read(places: list[str]) -> list[Document]:
     return found
 
 
-def functions(documents: list[Document]) -> list[tuple[Document, Function]]:
-    """The functions that documents describe. Every problem of every document is told at once."""
-    read: list[tuple[Document, Function]] = []
+def resources(documents: list[Document]) -> list[tuple[Document, Resource]]:
+    """What documents describe, layer versions before the functions that may use them. Every problem is told at once."""
+    read: list[tuple[Document, Resource]] = []
     problems: list[str] = []
     for document in documents:
         try:
-            read.append((document, manifest.parse(document.content, source=document.source)))
+            read.append((document, manifest.parse_any(document.content, source=document.source)))
         except manifest.ManifestError as error:
             problems.append(str(error))
     if problems:
         raise Failure("\n".join(["the manifest can't be applied.", *problems]), fix="Reference: docs/manifest.md.")
-    return read
+    return sorted(read, key=lambda found: isinstance(found[1], Function))
 
 
 def settings(folder: Path) -> Function | None:

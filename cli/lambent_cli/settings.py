@@ -20,10 +20,7 @@ from lambent_cli.failures import Failure
 from lambent_cli.package.archive import Package
 from lambent_cli.package.build import build
 from lambent_cli.steps import Steps
-from lambent_core.function import Function, FunctionSpec
-
-ROLE = "arn:aws:iam::000000000000:role/lambent"
-"""Lambda's API wants a role; Lambent takes any."""
+from lambent_core.function import DEFAULT_ROLE, Function, FunctionSpec
 
 _PARAMETERS = {
     "role": "Role",
@@ -112,11 +109,7 @@ def _with_manifest(folder: Path, function: Function, overrides: Overrides) -> Se
     variables = spec.environment.variables if spec.environment else {}
     parameters["Environment"] = {"Variables": variables | overrides.environment}
     given = {name: value for name, value in parameters.items() if value is not None}
-    create = (
-        {"Role": ROLE}
-        | given
-        | {"Architectures": spec.architectures, "PackageType": spec.package_type, "Tags": spec.tags}
-    )
+    create = given | {"Architectures": spec.architectures, "PackageType": spec.package_type, "Tags": spec.tags}
     update = _NOTHING | given
     return Settings(
         overrides.name or function.name,
@@ -139,13 +132,13 @@ def _without_manifest(folder: Path, overrides: Overrides) -> Settings:
     }
     update = {name: value for name, value in given.items() if value is not None}
     runtime = overrides.runtime or f"python{sys.version_info.major}.{sys.version_info.minor}"
-    create = {"Role": ROLE, "Runtime": runtime, "Handler": overrides.handler or _find_handler(folder)} | update
+    create = {"Role": DEFAULT_ROLE, "Runtime": runtime, "Handler": overrides.handler or _find_handler(folder)} | update
     return Settings(overrides.name or _name(folder), folder, runtime, "x86_64", create, update, None)
 
 
 def _code(folder: Path, function: Function) -> Path:
     code = function.spec.code
-    if code.inline is not None or code.sha256 is not None:
+    if code.inline is not None or code.sha256 is not None or code.image_uri is not None:
         raise Failure(
             f"{folder / documents.MANIFEST} gives the code itself (spec.code): there is no folder to deploy.",
             fix=f"Use the manifest alone: lambent apply -f {folder / documents.MANIFEST}",

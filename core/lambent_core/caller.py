@@ -25,6 +25,10 @@ class Caller:
         arn = f"arn:aws:lambda:{self.region}:{self.account}:function:{name}"
         return f"{arn}:{qualifier}" if qualifier else arn
 
+    def layer_arn(self, name: str, version: int | None = None) -> str:
+        arn = f"arn:aws:lambda:{self.region}:{self.account}:layer:{name}"
+        return f"{arn}:{version}" if version else arn
+
     def latest_arn(self, name: str) -> str:
         return self.function_arn(name, LATEST)
 

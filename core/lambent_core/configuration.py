@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from lambent_core import images
 from lambent_core.caller import Caller
 from lambent_core.errors import NotImplementedYet
-from lambent_core.function import Environment, Function, FunctionSpec, LoggingConfig
+from lambent_core.function import Code, Environment, Function, FunctionSpec, ImageConfig, LoggingConfig
 from lambent_core.invocation import LATEST
+from lambent_core.layer_names import parse_layer_version
 
 _PLAIN = {
     "Runtime": "runtime",
@@ -62,6 +64,8 @@ def with_members(spec: FunctionSpec, members: Mapping[str, Any]) -> FunctionSpec
         changes["environment"] = Environment(variables=members["Environment"].get("Variables", {}))
     if "KMSKeyArn" in members:
         changes["kms_key_arn"] = members["KMSKeyArn"] or None
+    if changes.get("image_config") == ImageConfig():
+        changes["image_config"] = None  # an empty one takes it away
     if "DeadLetterConfig" in members and not members["DeadLetterConfig"].get("TargetArn"):
         changes["dead_letter_config"] = None  # an empty target takes the queue away
     return msgspec.structs.replace(spec, **changes)
@@ -79,7 +83,7 @@ def configuration(
         "Role": spec.role,
         "Handler": spec.handler,
         "CodeSize": spec.code.size or 0,
-        "CodeSha256": code_sha256(spec.code.sha256 or ""),
+        "CodeSha256": code_sha256(spec.code),
         "Description": spec.description,
         "Timeout": spec.timeout,
         "MemorySize": spec.memory_size,
@@ -97,10 +101,15 @@ def configuration(
         "Architectures": spec.architectures,
         "EphemeralStorage": {"Size": spec.ephemeral_storage.size},
         "SnapStart": {"ApplyOn": spec.snap_start.apply_on, "OptimizationStatus": "Off"},
-        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(spec.runtime or "", caller.region)},
         "LoggingConfig": _logging_config(spec.logging_config, function.name),
         "KMSKeyArn": spec.kms_key_arn,
     }
+    if spec.runtime is not None:
+        shown["RuntimeVersionConfig"] = {"RuntimeVersionArn": runtime_version_arn(spec.runtime, caller.region)}
+    if spec.image_config is not None:
+        shown["ImageConfigResponse"] = {"ImageConfig": _image_config(spec.image_config)}
+    if spec.layers:
+        shown["Layers"] = _layers(function, caller)
     if spec.environment is not None:
         shown["Environment"] = {"Variables": spec.environment.variables}
     if spec.dead_letter_config is not None:
@@ -110,13 +119,52 @@ def configuration(
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def code_sha256(hex_digest: str) -> str:
-    """CodeSha256 as the API writes it: base64 of the digest."""
+def code_sha256(code: Code) -> str | None:
+    """
+    CodeSha256 as the API writes it: base64 of a package's digest, hexadecimal digits of an image's.
+
+    None where an image is used by its tag alone.
+    """
+    if code.image_uri is not None:
+        digest = images.digest(code)
+        return digest.removeprefix("sha256:") if digest else None
+    return package_sha256(code.sha256 or "")
+
+
+def package_sha256(hex_digest: str) -> str:
+    """CodeSha256 of a package as the API writes it: base64 of the digest."""
     return base64.b64encode(bytes.fromhex(hex_digest)).decode()
+
+
+def code_location(code: Code, package_url: Callable[[str], str]) -> dict[str, str]:
+    """
+    FunctionCodeLocation. Any registry is called ECR: that is AWS's word for where images are, and what its tools look for.
+
+    `package_url` tells where a package can be had.
+    """
+    if code.image_uri is None:
+        return {"RepositoryType": "S3", "Location": package_url(code.sha256 or "")}
+    location = {"RepositoryType": "ECR", "ImageUri": code.image_uri}
+    return location | ({"ResolvedImageUri": images.to_pull(code)} if images.digest(code) else {})
+
+
+def _layers(function: Function, caller: Caller) -> list[dict[str, Any]]:
+    sizes = {layer.layer: layer.size for layer in function.status.layers}
+    references = filter(None, map(parse_layer_version, function.spec.layers))
+    return [{"Arn": one.arn(caller), "CodeSize": sizes.get(one.short, 0)} for one in references]
 
 
 def runtime_version_arn(runtime: str, region: str) -> str:
     return f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(runtime.encode()).hexdigest()}"
+
+
+def _image_config(config: ImageConfig) -> dict[str, Any]:
+    shown = {
+        "EntryPoint": config.entry_point,
+        "Command": config.command,
+        "WorkingDirectory": config.working_directory,
+    }
+    return {name: value for name, value in shown.items() if value}
 
 
 def _logging_config(logging: LoggingConfig, function_name: str) -> dict[str, str]:

@@ -16,10 +16,19 @@ import msgspec
 
 from lambent_core import names, timestamps
 from lambent_core.errors import PreconditionFailed, ResourceConflict
-from lambent_core.function import EventInvokeConfig, Function, FunctionSpec, FunctionStatus, FunctionUrl, Metadata
+from lambent_core.function import (
+    Environment,
+    EventInvokeConfig,
+    Function,
+    FunctionSpec,
+    FunctionStatus,
+    FunctionUrl,
+    Metadata,
+)
 
 BESIDE_THE_CODE = (
     "tags", "reserved_concurrent_executions", "url", "event_invoke_config", "recursive_loop", "update_runtime_on",
+    "replicas", "idle_seconds", "environments_per_pod",
 )  # fmt: skip
 """What has operations of its own, and can change without new execution environments."""
 STALE_REVISION = (
@@ -39,10 +48,23 @@ def created(
             metadata, uid=uid, creation_timestamp=timestamps.url_time(now), resource_version=""
         ),
         spec=msgspec.structs.replace(spec, function_name=None if metadata.name == name else name),
-        status=FunctionStatus(revision_id=revision_id, last_modified=timestamps.last_modified(now), code_revision=1),
+        status=msgspec.structs.replace(
+            pending(revision_id=revision_id, last_modified=timestamps.last_modified(now)), code_revision=1
+        ),
     )
     # A manifest may bring settings that have operations of their own.
     return amended(msgspec.structs.replace(function, spec=_without_own(function.spec)), function.spec, now=now)
+
+
+def pending(*, revision_id: str, last_modified: str) -> FunctionStatus:
+    """Of what is being made."""
+    return FunctionStatus(
+        state="Pending",
+        state_reason=_BEING_CREATED,
+        state_reason_code="Creating",
+        revision_id=revision_id,
+        last_modified=last_modified,
+    )
 
 
 def _without_own(spec: FunctionSpec) -> FunctionSpec:
@@ -84,6 +106,9 @@ def check_settled(function: Function, arn: str) -> None:
 def applied(function: Function, spec: FunctionSpec, *, arn: str, revision_id: str, now: float) -> Function:
     """The document with all of another spec, as a manifest brings it; unchanged if there is nothing to change."""
     spec = msgspec.structs.replace(spec, function_name=function.spec.function_name)
+    if spec.environment is None and function.spec.environment == Environment():
+        # Lambda's API tells an empty environment from none, a manifest doesn't: that is no change.
+        spec = msgspec.structs.replace(spec, environment=function.spec.environment)
     if spec == function.spec:
         return function
     beside = {field: getattr(spec, field) for field in BESIDE_THE_CODE}
@@ -96,13 +121,14 @@ def amended(function: Function, spec: FunctionSpec, *, now: float) -> Function:
     """The document with settings that running environments need not know, and what the platform notes beside them."""
     status, before = function.status, function.spec
     if spec.url != before.url:
-        status = _url_status(function, spec.url, now)
+        status = url_status(function, spec.url, now)
     if spec.event_invoke_config != before.event_invoke_config:
         status = msgspec.structs.replace(status, event_invoke_config_modified=now)
     return msgspec.structs.replace(function, spec=spec, status=status)
 
 
-def _url_status(function: Function, url: FunctionUrl | None, now: float) -> FunctionStatus:
+def url_status(function: Function, url: FunctionUrl | None, now: float) -> FunctionStatus:
+    """The status with what is noted of a function URL that is set, changed or taken away."""
     status, at = function.status, timestamps.url_time(now)
     if url is None:
         return msgspec.structs.replace(status, url_id=None, url_created=None, url_last_modified=None)

@@ -1,7 +1,8 @@
 """
 What the platform asks of the places where it keeps documents and packages. Implementations are in `lambent_gateway.stores`.
 
-Documents are functions, their versions and their aliases; any kind with `metadata` has room beside them, told apart by its class.
+Documents are functions, their versions and aliases, and layer versions; any kind with `metadata` has room beside them, told apart by
+its class.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from lambent_core.errors import ServiceUnavailable
 from lambent_core.function import Function, Metadata
+from lambent_core.layers import LayerVersion
 from lambent_core.versions import FunctionAlias, FunctionVersion
 
 
@@ -27,6 +29,7 @@ KINDS: dict[str, type[Document]] = {
     "Function": Function,
     "FunctionAlias": FunctionAlias,
     "FunctionVersion": FunctionVersion,
+    "LayerVersion": LayerVersion,
 }
 """Every kind that a store may hold, by the name under which it is kept."""
 
@@ -76,13 +79,21 @@ class PackageStore(Protocol):
     Packages by the SHA-256 of their bytes, in hex.
 
         B1  a package that can be read is whole, after a crash too
+        B2  a package that was put is told as put then, whether or not it was there already; a shared store may say a minute less
+        B3  what was put after it was told is not removed
     """
 
     async def put(self, sha256: str, data: bytes) -> None:
         """Raises StoreFull, StoreUnusable. A package that is there already stays."""
 
     async def read(self, sha256: str) -> bytes:
-        """Raises PackageNotFound."""
+        """Raises PackageNotFound, StoreUnusable."""
 
-    def size(self, sha256: str) -> int | None:
-        """Bytes; None if there is no such package."""
+    async def size(self, sha256: str) -> int | None:
+        """Bytes; None if there is no such package. Raises StoreUnusable."""
+
+    async def stored(self) -> dict[str, float]:
+        """Every package, with the Unix time at which it was last put. Raises StoreUnusable."""
+
+    async def remove(self, sha256: str, told: float) -> None:
+        """Unless it was put after the time that was told (B3). Nothing happens if it is gone already. Raises StoreUnusable."""

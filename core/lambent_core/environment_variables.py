@@ -33,7 +33,6 @@ def environment_variables(
         **image,
         "AWS_REGION": platform.region,
         "AWS_DEFAULT_REGION": platform.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_size),
@@ -48,6 +47,8 @@ def environment_variables(
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
     }
+    if spec.runtime is not None:  # a container image says itself what it is
+        variables["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{spec.runtime}"
     if logging.application_log_level:
         variables["AWS_LAMBDA_LOG_LEVEL"] = logging.application_log_level
     return variables | (spec.environment.variables if spec.environment else {})

@@ -78,6 +78,10 @@ class UnknownOperation(LambdaError):
     code, status, fault = "UnknownOperationException", 404, "User"
 
 
+class AccessDenied(LambdaError):
+    code, status, fault = "AccessDeniedException", 403, "User"
+
+
 class ResourceNotFound(LambdaError):
     code, status, fault = "ResourceNotFoundException", 404, "User"
 

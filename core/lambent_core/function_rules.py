@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import orjson
 
-from lambent_core import limits
+from lambent_core import image_references, limits
 from lambent_core.errors import InvalidParameterValue, NotImplementedYet
-from lambent_core.function import FunctionSpec
+from lambent_core.function import FunctionSpec, ImageConfig
 
 SUPPORTED_RUNTIMES = (
     "nodejs16.x", "nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x", "nodejs26.x",
@@ -26,7 +26,7 @@ SUPPORTED_RUNTIMES = (
 _FORMER_RUNTIME = re.compile(
     r"nodejs(4\.3(-edge)?|6\.10|8\.10|1[024]\.x)?|java8|python(2\.7|3\.[67])|dotnetcore[123]\.[01]|go1\.x|ruby2\.[57]|provided"
 )
-_RESERVED_VARIABLES = frozenset({
+RESERVED_VARIABLES = frozenset({
     "_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV",
     "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION",
     "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY",
@@ -36,7 +36,24 @@ _RESERVED_VARIABLES = frozenset({
 _ENVIRONMENT_FAILED = (
     "Lambda was unable to configure your environment variables because the environment variables you have provided"
 )
-_SNAPSTART_RUNTIMES = re.compile(r"java(11|17|21|25).*|python3\.1[2-9]|dotnet(8|10)")
+ENVIRONMENT_TOO_LONG = f"{_ENVIRONMENT_FAILED} exceeded the 4KB limit."
+ENVIRONMENT_RESERVED = (
+    f"{_ENVIRONMENT_FAILED} contains reserved keys that are currently not supported for modification. "
+    "Reserved keys used in this request: "
+)
+RUNTIME_AND_HANDLER = "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+NOT_WITH_AN_IMAGE = "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
+NOT_WITH_A_ZIP = "Please don't provide {member} when the intended function PackageType is Zip."
+IMAGE_URI_MISSING = "Please provide ImageUri when creating a function with packageType Image."
+LOG_LEVEL_WITHOUT_JSON = (
+    'LogLevel is not supported when LogFormat is set to "Text". '
+    'Remove LogLevel from your request or change the LogFormat to "JSON" and try again.'
+)
+NO_SECURITY_GROUP = (
+    "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. "
+    "EC2 Error Message: The security group '{group}' does not exist"
+)
+SNAPSTART_RUNTIMES = re.compile(r"java(11|17|21|25).*|python3\.1[2-9]|dotnet(8|10)")
 
 
 def check_spec(spec: FunctionSpec) -> None:
@@ -49,48 +66,73 @@ def check_spec(spec: FunctionSpec) -> None:
 
 def problems(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
     """Pairs of a manifest's member and AWS's text."""
-    yield from _runtime(spec)
+    yield from _image(spec) if spec.package_type == "Image" else _zip(spec)
     yield from _environment(spec)
     logging = spec.logging_config
     if logging.log_format == "Text" and (logging.application_log_level or logging.system_log_level):
-        yield (
-            "spec.loggingConfig",
-            'LogLevel is not supported when LogFormat is set to "Text". '
-            'Remove LogLevel from your request or change the LogFormat to "JSON" and try again.',
-        )
-    if len(spec.layers) > limits.LAYERS_MAX:
-        yield "spec.layers", f"Cannot reference more than {limits.LAYERS_MAX} layers."
-    for layer in spec.layers:
-        yield "spec.layers", f"Layer version {layer} does not exist."
+        yield "spec.loggingConfig", LOG_LEVEL_WITHOUT_JSON
     if len(spec.tags) > limits.TAGS_MAX:
         yield "spec.tags", "Number of tags exceeds resource tag limit."
     for group in spec.vpc_config.security_group_ids if spec.vpc_config else ():
-        yield (
-            "spec.vpcConfig.securityGroupIds",
-            "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. "
-            f"EC2 Error Message: The security group '{group}' does not exist",
-        )
+        yield "spec.vpcConfig.securityGroupIds", NO_SECURITY_GROUP.format(group=group)
+
+
+def is_known_runtime(name: str) -> bool:
+    """Whether Lambda has or had a runtime of this name."""
+    return name in SUPPORTED_RUNTIMES or _FORMER_RUNTIME.fullmatch(name) is not None
 
 
 def unsupported(spec: FunctionSpec) -> Iterator[str]:
     """Members that Lambda has and Lambent has not yet. Taking and ignoring them would break what they promise."""
-    if spec.package_type != "Zip" or spec.image_config:
-        yield "spec.packageType Image"
     if spec.file_system_configs:
         yield "spec.fileSystemConfigs"
     if spec.vpc_config and spec.vpc_config.subnet_ids:
         yield "spec.vpcConfig.subnetIds"
 
 
-def _runtime(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
-    if spec.package_type != "Zip":
+def _image(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
+    for member, given in (("runtime", spec.runtime), ("handler", spec.handler), ("layers", spec.layers)):
+        if given:
+            yield f"spec.{member}", NOT_WITH_AN_IMAGE
+    uri = spec.code.image_uri
+    if not uri:
+        yield "spec.code.imageUri", IMAGE_URI_MISSING
         return
+    try:
+        image_references.parse(uri)
+    except image_references.InvalidReference:
+        yield "spec.code.imageUri", f"Source image {uri} is not valid. Provide a valid source image."
+
+
+def _zip(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
+    if spec.code.image_uri is not None:
+        yield "spec.code.imageUri", NOT_WITH_A_ZIP.format(member="ImageUri")
+    if spec.image_config not in (None, ImageConfig()):
+        yield "spec.imageConfig", NOT_WITH_A_ZIP.format(member="ImageConfig")
+    yield from _runtime(spec)
+    yield from _layers(spec)
+
+
+def _layers(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
+    """Whether they exist is not asked here."""
+    if len(spec.layers) > limits.LAYERS_MAX:
+        yield "spec.layers", f"Cannot reference more than {limits.LAYERS_MAX} layers."
+    seen: dict[str, str] = {}
+    for version in spec.layers:
+        layer = version.rpartition(":")[0].rpartition(":")[2]
+        if layer in seen:
+            yield (
+                "spec.layers",
+                "Two different versions of the same layer are not allowed to be referenced in the same function. "
+                f"{seen[layer]} and {version} are versions of the same layer.",
+            )
+        seen.setdefault(layer, version)
+
+
+def _runtime(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
     runtime = spec.runtime
     if not runtime or not spec.handler:
-        yield (
-            "spec.handler" if runtime else "spec.runtime",
-            "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
-        )
+        yield "spec.handler" if runtime else "spec.runtime", RUNTIME_AND_HANDLER
     elif _FORMER_RUNTIME.fullmatch(runtime):
         yield (
             "spec.runtime",
@@ -103,7 +145,7 @@ def _runtime(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
             f"Value {runtime} at 'runtime' failed to satisfy constraint: "
             f"Member must satisfy enum value set: [{', '.join(SUPPORTED_RUNTIMES)}] or be a valid ARN",
         )
-    elif spec.snap_start.apply_on != "None" and not _SNAPSTART_RUNTIMES.fullmatch(runtime):
+    elif spec.snap_start.apply_on != "None" and not SNAPSTART_RUNTIMES.fullmatch(runtime):
         yield "spec.snapStart", f"{runtime} is not supported for SnapStart enabled functions."
 
 
@@ -111,14 +153,7 @@ def _environment(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
     variables = spec.environment.variables if spec.environment else {}
     measured = orjson.dumps(variables)
     if len(measured) > limits.ENVIRONMENT_BYTES_MAX:
-        yield (
-            "spec.environment.variables",
-            f"{_ENVIRONMENT_FAILED} exceeded the 4KB limit. String measured: {measured.decode()}",
-        )
-    reserved = [name for name in variables if name in _RESERVED_VARIABLES]
+        yield "spec.environment.variables", f"{ENVIRONMENT_TOO_LONG} String measured: {measured.decode()}"
+    reserved = [name for name in variables if name in RESERVED_VARIABLES]
     if reserved:
-        yield (
-            "spec.environment.variables",
-            f"{_ENVIRONMENT_FAILED} contains reserved keys that are currently not supported for modification. "
-            f"Reserved keys used in this request: {', '.join(reserved)}",
-        )
+        yield "spec.environment.variables", ENVIRONMENT_RESERVED + ", ".join(reserved)

@@ -22,7 +22,7 @@ from lambent_core import limits
 from lambent_core.caller import Caller, caller_of
 from lambent_core.errors import InvalidRequestContent, RequestTooLarge, ValidationFailed
 from lambent_core.invocation import Invocation
-from lambent_core.names import Target, parse_target
+from lambent_core.names import parse_target
 
 Headers = Mapping[bytes, bytes]
 """By lower-case name; of a name that comes twice, the last."""
@@ -31,7 +31,7 @@ _json = msgspec.json.Decoder(msgspec.Raw)
 """Checks the syntax without building a value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
     """One of the three ways to invoke: what its invocation type may be, and whether the caller takes a stream."""
 
@@ -61,25 +61,70 @@ def read_invocation(
 
     Raises `ValidationFailed`, `InvalidRequestContent`, `RequestTooLarge`, `InvalidParameterValue`, `ResourceNotFound`.
     """
-    # The signature differs with every request, the credential scope does not: so much can be remembered.
-    caller = _caller(headers.get(b"authorization", b"").partition(b",")[0], account, region)
-    target = _target(name, query, caller)
-    kind = b"Event" if operation is INVOKE_ASYNC else headers.get(b"x-amz-invocation-type", b"RequestResponse")
-    log_type = headers.get(b"x-amz-log-type", b"None")
+    get = headers.get
+    asked = _asked(
+        operation,
+        name,
+        query,
+        # The signature differs with every request, the credential scope does not: so much can be remembered.
+        get(b"authorization", b"").partition(b",")[0],
+        get(b"x-amz-invocation-type", b"RequestResponse"),
+        get(b"x-amz-log-type", b"None"),
+        account,
+        region,
+    )
+    check_payload(body, asked.bytes_max)
+    trace_id, context = get(b"x-amzn-trace-id"), get(b"x-amz-client-context")
+    return asked.kind, Invocation(
+        request_id=request_id,
+        function_name=asked.function_name,
+        payload=body or b"{}",
+        qualifier=asked.qualifier,
+        kind="Event" if asked.kind == b"Event" else "RequestResponse",
+        stream=operation.stream,
+        log_tail=asked.log_tail,
+        trace_id=_new_trace_id(request_id) if trace_id is None else trace_id.decode("latin-1"),
+        client_context=_client_context(context) if context else "",
+        caller=asked.caller,
+    )
+
+
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    """What many requests say alike, checked."""
+
+    kind: bytes
+    function_name: str
+    qualifier: str | None
+    caller: Caller
+    log_tail: bool
+    bytes_max: int
+
+
+@lru_cache(10_000)
+def _asked(
+    operation: Operation,
+    name: bytes,
+    query: bytes,
+    scope: bytes,
+    kind: bytes,
+    log_type: bytes,
+    account: str,
+    region: str,
+) -> _Asked:
+    caller = caller_of(scope.decode("latin-1"), account=account, region=region)
+    qualifier = parse_qs(query.decode("latin-1")).get("Qualifier", [None])[0]
+    target = parse_target(unquote(name.decode("latin-1")), caller, qualifier)
+    if operation is INVOKE_ASYNC:
+        kind = b"Event"
     _check_enum("invocationType", kind, operation.kinds)
     _check_enum("logType", log_type, (b"None", b"Tail"))
-    check_payload(body, limits.ASYNC_REQUEST_BYTES_MAX if kind == b"Event" else limits.REQUEST_BYTES_MAX)
-    return kind, Invocation(
-        request_id=request_id,
-        function_name=target.name,
-        payload=body or b"{}",
-        qualifier=target.qualifier,
-        kind="Event" if kind == b"Event" else "RequestResponse",
-        stream=operation.stream,
-        log_tail=log_type == b"Tail",
-        trace_id=_trace_id(headers, request_id),
-        client_context=_client_context(headers.get(b"x-amz-client-context", b"")),
-        caller=caller,
+    return _Asked(
+        kind,
+        target.name,
+        target.qualifier,
+        caller,
+        log_type == b"Tail",
+        limits.ASYNC_REQUEST_BYTES_MAX if kind == b"Event" else limits.REQUEST_BYTES_MAX,
     )
 
 
@@ -102,29 +147,13 @@ def check_payload(body: bytes, bytes_max: int) -> None:
             raise _not_json(error.msg, body, error.pos) from None
 
 
-@lru_cache(10_000)
-def _target(name: bytes, query: bytes, caller: Caller) -> Target:
-    qualifier = parse_qs(query.decode("latin-1")).get("Qualifier", [None])[0]
-    return parse_target(unquote(name.decode("latin-1")), caller, qualifier)
-
-
-@lru_cache(1_000)
-def _caller(scope: bytes, account: str, region: str) -> Caller:
-    return caller_of(scope.decode("latin-1"), account=account, region=region)
-
-
-def _trace_id(headers: Headers, request_id: str) -> str:
-    """The caller's trace, or one made of the request id: both are random, and so one draw serves."""
-    given = headers.get(b"x-amzn-trace-id")
-    if given is not None:
-        return given.decode("latin-1")
+def _new_trace_id(request_id: str) -> str:
+    """Made of the request id: both are random, and so one draw serves."""
     digits = request_id.replace("-", "")
     return f"Root=1-{digits[:8]}-{digits[8:]};Parent={digits[16:]};Sampled=0"
 
 
 def _client_context(encoded: bytes) -> str:
-    if not encoded:
-        return ""
     if len(encoded) > limits.CLIENT_CONTEXT_BYTES_MAX:
         raise InvalidRequestContent(
             f"Client context must be no more than {limits.CLIENT_CONTEXT_BYTES_MAX} bytes, got {len(encoded)}."

@@ -18,6 +18,10 @@ ENVIRONMENT_BYTES_MAX = 4_096
 HANDLER_CHARACTERS_MAX = 128
 DESCRIPTION_CHARACTERS_MAX = 256
 LAYERS_MAX = 5
+LAYER_NAME_CHARACTERS_MAX = 140
+LICENSE_CHARACTERS_MAX = 512
+COMPATIBLE_RUNTIMES_MAX = 15
+"""The last three: "PublishLayerVersion"."""
 ZIP_BYTES_MAX = 52_428_800
 UNZIPPED_BYTES_MAX = 262_144_000
 REQUEST_BODY_BYTES_MAX = 70_167_211
@@ -29,6 +33,12 @@ PROCESSES_MAX = 1_024
 
 ACCOUNT_CONCURRENCY = 1_000
 UNRESERVED_CONCURRENCY_MIN = 100
+IDLE_SECONDS_MIN, IDLE_SECONDS_MAX = 1, 86_400
+"""How long a free environment may be kept: ours, for Lambda has no such setting. A day; who wants more means `replicas`."""
+ENVIRONMENTS_PER_POD_MAX = 32
+"""Ours too. What more of them have in common, a node and its loss, outweighs what another pod costs."""
+REPLICAS_MAX = ACCOUNT_CONCURRENCY
+"""Environments kept ready for one function: more could not run at once anyway."""
 SCALE_OUT_ENVIRONMENTS = 1_000
 """Environments a function may add per `SCALE_OUT_SECONDS` ("Lambda scaling behavior")."""
 SCALE_OUT_SECONDS = 10

@@ -5,6 +5,7 @@ The format is `docs/decisions/0002-env-link.md`. Nothing here reads or writes: b
 
     L1  decoding what was encoded gives the same frame, however the bytes are cut
     L2  a frame above `BODY_BYTES_MAX` or of an unknown type is refused, never buffered
+    L3  an answer taken at once is what its frames say one by one
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +21,9 @@ BODY_BYTES_MAX = 16 * 1024 * 1024
 
 _HEADER = Struct(">IBBH")
 _INVOKE = Struct(">QH")
+_INVOKE_FRAME = Struct(">IBBHQH")
 _REPORT = Struct(">QQQB")
+_REPORT_FRAME = Struct(">IBBHQQQB")
 _ERROR = Struct(">H")
 
 INVOKE_STREAM = 1
@@ -48,9 +50,12 @@ class FrameType(IntEnum):
     SHUTDOWN = 15
     PING = 16
     PONG = 17
+    REDIRECT = 18
+    OPEN = 19
 
 
 _TYPE_LAST = max(FrameType)
+_INVOKE_TYPE, _RESPONSE_TYPE, _REPORT_TYPE = int(FrameType.INVOKE), int(FrameType.RESPONSE), int(FrameType.REPORT)
 
 
 class ReportStatus(IntEnum):
@@ -67,7 +72,7 @@ class ProtocolError(Exception):
     """The peer broke the frame format; its connection must be closed."""
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     type: int
     flags: int
     slot: int
@@ -106,9 +111,11 @@ def encode_invoke(deadline_ms: int, head: InvokeHead, payload: bytes, *, stream:
         f"{head.request_id}\n{head.invoked_function_arn}\n{head.trace_id}\n"
         f"{head.client_context}\n{head.cognito_identity}\n{head.tenant_id}"
     ).encode()
-    flags = INVOKE_STREAM if stream else 0
-    header = _HEADER.pack(_INVOKE.size + len(text) + len(payload), FrameType.INVOKE, flags, slot)
-    return b"".join((header, _INVOKE.pack(deadline_ms, len(text)), text, payload))
+    size = len(text)
+    start = _INVOKE_FRAME.pack(
+        _INVOKE.size + size + len(payload), _INVOKE_TYPE, INVOKE_STREAM if stream else 0, slot, deadline_ms, size
+    )
+    return b"".join((start, text, payload))
 
 
 def decode_invoke(body: bytes) -> tuple[int, InvokeHead, bytes]:
@@ -128,9 +135,13 @@ def encode_report(report: Report, *, slot: int = 0) -> bytes:
 
 def decode_report(body: bytes) -> Report:
     duration_ns, init_ns, memory_max_bytes, status = _REPORT.unpack_from(body)
-    if status >= len(_STATUSES):
-        raise ProtocolError(f"unknown status {status} in REPORT")
-    return Report(duration_ns, init_ns, memory_max_bytes, _STATUSES[status], body[_REPORT.size :].decode())
+    return Report(duration_ns, init_ns, memory_max_bytes, _status(status), body[_REPORT.size :].decode())
+
+
+def _status(number: int) -> ReportStatus:
+    if number >= len(_STATUSES):
+        raise ProtocolError(f"unknown status {number} in REPORT")
+    return _STATUSES[number]
 
 
 def encode_error(error_type: str, error: bytes, *, slot: int = 0) -> bytes:
@@ -151,6 +162,28 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._kept = bytearray()
+
+    def answer(self, data: bytes) -> tuple[bytes, Report] | None:
+        """
+        Payload and report, where `data` is one RESPONSE, one REPORT and nothing else, as it is after most invocations.
+
+        None: it is not, and nothing was taken. Raises `ProtocolError`, as `feed` and `decode_report` do.
+        """
+        end = len(data)
+        if self._kept or end < _HEADER.size + _REPORT_FRAME.size:
+            return None
+        length, type, _, slot = _HEADER.unpack_from(data)
+        report_at = _HEADER.size + length
+        if type != _RESPONSE_TYPE or length > BODY_BYTES_MAX or report_at + _REPORT_FRAME.size > end:
+            return None
+        size, type, _, other, duration_ns, init_ns, memory_max_bytes, status = _REPORT_FRAME.unpack_from(
+            data, report_at
+        )
+        if type != _REPORT_TYPE or report_at + _HEADER.size + size != end or other != slot:
+            return None
+        error_type = data[report_at + _REPORT_FRAME.size :].decode() if size > _REPORT.size else ""
+        report = Report(duration_ns, init_ns, memory_max_bytes, _status(status), error_type)
+        return data[_HEADER.size : report_at], report
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that `data` completes. Raises `ProtocolError`, after which the connection must be closed."""

@@ -38,14 +38,15 @@ _STATUS_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class LoggedFunction:
-    """The facts about a function version that its log lines tell. `runtime_version` is e.g. `python:3.11.v1`."""
+    """The facts about a function version that its log lines tell."""
 
     name: str
     arn: str
     version: str
     memory_mb: int
-    runtime_version: str
-    runtime_version_arn: str
+    runtime_version: str | None
+    """E.g. `python:3.11.v1`; None for a container image, of which Lambda tells none."""
+    runtime_version_arn: str | None
     initialization_type: InitializationType = "on-demand"
 
 
@@ -70,6 +71,9 @@ class SystemLog(Protocol):
         an initialisation that was repeated (`report.init_ns`) is part of the duration instead.
         """
 
+    def whole(self, began: float, now: float, request_id: str, report: Report, first_init_ns: int = 0) -> bytes:
+        """All of the log of an invocation that wrote nothing itself: what `start`, `end` and `report` say."""
+
 
 def system_log(function: LoggedFunction, logging: LoggingConfig) -> SystemLog:
     if logging.log_format == "JSON":
@@ -86,10 +90,12 @@ class TextLog:
     __slots__ = ("_init_start", "_memory", "_start")
 
     def __init__(self, function: LoggedFunction) -> None:
-        self._init_start = (
-            f"INIT_START Runtime Version: {function.runtime_version}"
-            f"\tRuntime Version ARN: {function.runtime_version_arn}\n"
-        ).encode()
+        version = (
+            f" Runtime Version: {function.runtime_version}\tRuntime Version ARN: {function.runtime_version_arn}"
+            if function.runtime_version
+            else ""
+        )
+        self._init_start = f"INIT_START{version}\n".encode()
         self._start = f" Version: {function.version}\n"
         self._memory = f" ms\tMemory Size: {function.memory_mb} MB\tMax Memory Used: "
 
@@ -120,6 +126,17 @@ class TextLog:
             f"{_text_status(report) if report.status in _TOLD_STATUSES else ''}\n"
         ).encode()
 
+    def whole(self, began: float, now: float, request_id: str, report: Report, first_init_ns: int = 0) -> bytes:
+        if first_init_ns or report.status in _TOLD_STATUSES:
+            end = self.end(now, request_id, report) + self.report(now, request_id, report, first_init_ns)
+            return self.start(began, request_id) + end
+        ran = report.duration_ns + report.init_ns
+        return (  # most invocations end here: one text costs a third of three
+            f"START RequestId: {request_id}{self._start}END RequestId: {request_id}\n"
+            f"REPORT RequestId: {request_id}\tDuration: {ran / 1e6:.2f} ms\tBilled Duration: "
+            f"{billed_ms(ran)}{self._memory}{_megabytes(report.memory_max_bytes)} MB\t\n"
+        ).encode()
+
 
 _TAB = "\t"
 _TOLD_STATUSES = frozenset({ReportStatus.TIMEOUT, ReportStatus.FAILURE})
@@ -139,12 +156,14 @@ def _error_type(error_type: str) -> str:
 class JsonLog:
     """One object a line: `time`, `type`, `record`. `level` is the lowest that is written."""
 
-    __slots__ = ("_debug", "_function", "_info", "_version")
+    __slots__ = ("_debug", "_function", "_info", "_runtime", "_version")
 
     def __init__(self, function: LoggedFunction, level: int) -> None:
         self._function = function
         self._debug, self._info = level <= _DEBUG, level <= _INFO
         self._version = json.dumps(function.version)
+        told = {"runtimeVersion": function.runtime_version, "runtimeVersionArn": function.runtime_version_arn}
+        self._runtime = {name: value for name, value in told.items() if value}
 
     def init_start(self, now: float, phase: Phase = "init") -> bytes:
         if not self._info:
@@ -153,8 +172,7 @@ class JsonLog:
         record = {
             "initializationType": function.initialization_type,
             "phase": phase,
-            "runtimeVersion": function.runtime_version,
-            "runtimeVersionArn": function.runtime_version_arn,
+            **self._runtime,
             "functionName": function.name,
             "functionArn": function.arn,
             "functionVersion": function.version,
@@ -205,6 +223,10 @@ class JsonLog:
             f'"memorySizeMB":{self._function.memory_mb},"maxMemoryUsedMB":{_megabytes(report.memory_max_bytes)}'
             f"{init}}},{_json_status(report)}}}}}\n"
         ).encode()
+
+    def whole(self, began: float, now: float, request_id: str, report: Report, first_init_ns: int = 0) -> bytes:
+        end = self.end(now, request_id, report) + self.report(now, request_id, report, first_init_ns)
+        return self.start(began, request_id) + end
 
 
 def _json_status(report: Report) -> str:

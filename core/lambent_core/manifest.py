@@ -1,10 +1,10 @@
 """
-The `Function` manifest: what a user writes in YAML, read into the model, and the model written out again.
+The manifests `Function` and `LayerVersion`: what a user writes in YAML, read into the model, and a function written out again.
 
 `parse` finds every problem of a document at once, each named by field, value and what would be right. It checks shape
 and limits; what depends on the platform (known runtimes, layers that exist, names taken) is for the platform to say.
 
-    M1  parse(export(function)) has the name and spec that the function had, but for the size of its package
+    M1  parse(export(function)) has the name and spec that the function had, but for the size of its package and what was found of its image
     M2  a document is refused with at least one problem, or read whole: nothing in it is left out silently but `status`
         and what the platform writes into `metadata`
     M3  an empty member (null) means the same as none, except where text is wanted in a map
@@ -13,23 +13,23 @@ and limits; what depends on the platform (known runtimes, layers that exist, nam
 from __future__ import annotations
 
 import difflib
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 from msgspec import inspect
 
-from lambent_core import function_rules, limits
-from lambent_core.function import API_VERSION, Function, FunctionSpec, FunctionStatus
+from lambent_core import function_rules, layers
+from lambent_core.bounds import BOUNDS, broken, shown
+from lambent_core.function import API_VERSION, Code, Function, FunctionSpec, FunctionStatus
+from lambent_core.layers import LayerCode, LayerVersion, LayerVersionStatus
 
-_SHAPE = inspect.type_info(Function)
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_FUNCTION_NAME = re.compile(r"[a-zA-Z0-9-_]{1,64}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_PLATFORM_METADATA = ("uid", "creationTimestamp", "resourceVersion")
-_TEXT_SHOWN_MAX = 60
+M = TypeVar("M", Function, LayerVersion)
+KINDS: dict[str, type[Function] | type[LayerVersion]] = {"Function": Function, "LayerVersion": LayerVersion}
+FOUND_BY_THE_PLATFORM = "the platform finds it out: give imageUri alone"
+_SOURCES = ("inline", "path", "sha256", "image_uri")
+_PLATFORM_METADATA = ("uid", "creationTimestamp", "resourceVersion", "generation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +57,68 @@ def parse(document: object, *, source: str, code_required: bool = True) -> Funct
 
     `code_required=False` reads the settings of a folder that is itself the code.
     """
+    return _parsed(document, Function, source, lambda function: _against_rules(function, code_required))
+
+
+def parse_layer_version(document: object, *, source: str, code_required: bool = True) -> LayerVersion:
+    """The layer version that a YAML document describes. `code_required=False`: the code comes beside it."""
+    return _parsed(document, LayerVersion, source, lambda version: _against_layer_rules(version, code_required))
+
+
+def parse_any(document: object, *, source: str) -> Function | LayerVersion:
+    """What a YAML document of any kind describes."""
+    kind = document.get("kind") if isinstance(document, dict) else None
+    if isinstance(kind, str) and kind not in KINDS:
+        raise ManifestError(
+            source, [Problem("kind", f"{_choices(KINDS)} is wanted, not {shown(kind)}{_hint(kind, KINDS)}")]
+        )
+    if kind == "LayerVersion":
+        return parse_layer_version(document, source=source)
+    return parse(document, source=source)
+
+
+def _parsed(document: object, model: type[M], source: str, rules: Callable[[M], Iterable[Problem]]) -> M:
     problems: list[Problem] = []
     if not isinstance(document, dict):
         raise ManifestError(source, [Problem("", f"a mapping is wanted (apiVersion, kind, …), not {_kind(document)}")])
-    for member, wanted in (("apiVersion", API_VERSION), ("kind", "Function")):
+    for member, wanted in (("apiVersion", API_VERSION), ("kind", model.__name__)):
         if document.get(member) != wanted:
-            problems.append(Problem(member, f'"{wanted}" is wanted, not {_shown(document.get(member))}'))
+            problems.append(Problem(member, f'"{wanted}" is wanted, not {shown(document.get(member))}'))
     if problems:
         raise ManifestError(source, problems)
     given = {key: value for key, value in document.items() if key != "status"}
-    cleaned = _read(given, _SHAPE, "", problems)
+    cleaned = _read(given, inspect.type_info(model), "", problems)
     if problems:
         raise ManifestError(source, problems)
-    function = msgspec.convert(cleaned, Function)
-    problems += _beyond_limits(function)
-    problems += _against_rules(function, code_required)
+    read = msgspec.convert(cleaned, model)
+    problems += _beyond_bounds(read, "")
+    told = {problem.path for problem in problems}
+    problems += [problem for problem in rules(read) if problem.path not in told]
     if problems:
         raise ManifestError(source, problems)
-    return function
+    return read
 
 
 def export(function: Function) -> dict[str, object]:
     """The manifest that `parse` reads back: without status, defaults, and what the platform writes into metadata."""
     document = msgspec.to_builtins(msgspec.structs.replace(function, status=FunctionStatus()))
     metadata = {key: value for key, value in document["metadata"].items() if key not in _PLATFORM_METADATA}
-    defaults = msgspec.to_builtins(FunctionSpec())
-    spec = {name: value for name, value in document["spec"].items() if defaults.get(name) != value}
-    if "sha256" in spec.get("code", {}):
-        spec["code"] = {"sha256": spec["code"]["sha256"]}
+    defaults, members = FunctionSpec(), msgspec.structs.fields(FunctionSpec)
+    default = {
+        each.encode_name for each in members if getattr(function.spec, each.name) == getattr(defaults, each.name)
+    }
+    spec = {name: value for name, value in document["spec"].items() if name not in default}
+    for member in ("sha256", "imageUri"):
+        if member in spec.get("code", {}):
+            spec["code"] = {member: spec["code"][member]}
     return {"apiVersion": API_VERSION, "kind": "Function", "metadata": metadata, "spec": spec}
+
+
+def export_layer_version(version: LayerVersion) -> dict[str, object]:
+    """The same for a layer version."""
+    document = msgspec.to_builtins(msgspec.structs.replace(version, status=LayerVersionStatus()))
+    metadata = {key: value for key, value in document["metadata"].items() if key not in _PLATFORM_METADATA}
+    return {"apiVersion": API_VERSION, "kind": "LayerVersion", "metadata": metadata, "spec": document["spec"]}
 
 
 def _read(value: object, shape: inspect.Type, path: str, problems: list[Problem]) -> object:
@@ -107,8 +140,9 @@ def _read(value: object, shape: inspect.Type, path: str, problems: list[Problem]
             return _read(value, fitting, path, problems)
         case inspect.LiteralType(values=values) if isinstance(value, str):
             if value not in values:
-                choices = " or ".join(f'"{choice}"' for choice in values)
-                problems.append(Problem(path, f"{choices} is wanted, not {_shown(value)}{_hint(value, values)}"))
+                problems.append(
+                    Problem(path, f"{_choices(values)} is wanted, not {shown(value)}{_hint(value, values)}")
+                )
         case _ if not _fits(value, shape):
             problems.append(Problem(path, _misfit(value, shape)))
     return value
@@ -152,13 +186,13 @@ def _fits(value: object, shape: inspect.Type) -> bool:
 def _misfit(value: object, shape: inspect.Type) -> str:
     match shape:
         case inspect.StrType() | inspect.LiteralType() if isinstance(value, bool | int | float):
-            return f'{_shown(value)} is {_kind(value)}, text is wanted: write it in quotes, "{_shown(value)}"'
+            return f'{shown(value)} is {_kind(value)}, text is wanted: write it in quotes, "{shown(value)}"'
         case inspect.StrType() | inspect.LiteralType() if value is None:
             return 'is empty, text is wanted: write "" for empty text'
         case inspect.StrType() | inspect.LiteralType():
             wanted = "text"
         case inspect.IntType() if isinstance(value, str) and value.strip().isdecimal():
-            return f"{_shown(value)} is text, a whole number is wanted: write it without quotes, {value.strip()}"
+            return f"{shown(value)} is text, a whole number is wanted: write it without quotes, {value.strip()}"
         case inspect.IntType():
             wanted = "a whole number"
         case inspect.BoolType():
@@ -167,73 +201,50 @@ def _misfit(value: object, shape: inspect.Type) -> str:
             wanted = "a list"
         case _:
             wanted = "a mapping"
-    return f"{wanted} is wanted, not {_shown(value)}"
+    return f"{wanted} is wanted, not {shown(value)}"
 
 
-def _beyond_limits(function: Function) -> Iterator[Problem]:
-    """Limits of "Lambda quotas", by field."""
-    spec = function.spec
-    if not _DNS_LABEL.fullmatch(function.metadata.name):
-        yield Problem(
-            "metadata.name",
-            f"{_shown(function.metadata.name)} is not a DNS label (at most 63 of a-z, 0-9 and -, no - at either end). "
-            "Lambda's own name may differ from it: write that as spec.functionName",
-        )
-    if spec.function_name is not None and not _FUNCTION_NAME.fullmatch(spec.function_name):
-        yield Problem("spec.functionName", f"{_shown(spec.function_name)} is not 1 to 64 of a-z, A-Z, 0-9, - and _")
-    for path, value_of, (least, most), unit in _RANGES:
-        value = value_of(function)
-        if value is not None and not least <= value <= most:
-            yield Problem(path, f"{value:,} is outside {least:,} to {most:,}{unit}")
-    reserved = spec.reserved_concurrent_executions
-    if reserved is not None and reserved < 0:
-        # How many there are to reserve depends on the account.
-        yield Problem("spec.reservedConcurrentExecutions", f"{reserved:,} is less than 0")
-    for path, text, most in (
-        ("spec.handler", spec.handler, limits.HANDLER_CHARACTERS_MAX),
-        ("spec.description", spec.description, limits.DESCRIPTION_CHARACTERS_MAX),
-    ):
-        if text is not None and len(text) > most:
-            yield Problem(path, f"{len(text):,} characters are more than {most}")
-    if spec.code.sha256 is not None and not _SHA256.fullmatch(spec.code.sha256):
-        yield Problem("spec.code.sha256", f"{_shown(spec.code.sha256)} is not 64 hexadecimal digits in lower case")
+def _beyond_bounds(model: msgspec.Struct, path: str) -> Iterator[Problem]:
+    for field in msgspec.structs.fields(model):
+        value, below = getattr(model, field.name), _below(path, field.encode_name)
+        if bound := BOUNDS.get((type(model).__name__, field.encode_name)):
+            for key, message in broken(bound, value):
+                yield Problem(_element(below, key), message)
+        for index, inner in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(inner, msgspec.Struct):
+                yield from _beyond_bounds(inner, _element(below, index))
 
 
 def _against_rules(function: Function, code_required: bool) -> Iterator[Problem]:
     spec = function.spec
-    given = [name for name in ("inline", "path", "sha256") if getattr(spec.code, name) is not None]
-    if len(given) > 1:
-        yield Problem("spec.code", f"only one of inline, path and sha256 may be given, not {' and '.join(given)}")
-    if code_required and not given and spec.package_type == "Zip":
-        yield Problem("spec.code", "is missing: give the code as inline, path or sha256")
+    yield from _sources(spec.code, code_required and spec.package_type == "Zip")
+    if spec.code.image is not None:
+        yield Problem("spec.code.image", FOUND_BY_THE_PLATFORM)
     for path, message in function_rules.problems(spec):
         yield Problem(path, message)
     for member in function_rules.unsupported(spec):
         yield Problem(member, "is not implemented yet in Lambent")
 
 
-_RANGES: tuple[tuple[str, Callable[[Function], int | None], tuple[int, int], str], ...] = (
-    ("spec.timeout", lambda f: f.spec.timeout, (1, limits.TIMEOUT_SECONDS_MAX), " seconds"),
-    ("spec.memorySize", lambda f: f.spec.memory_size, (limits.MEMORY_MB_MIN, limits.MEMORY_MB_MAX), " MB"),
-    (
-        "spec.ephemeralStorage.size",
-        lambda f: f.spec.ephemeral_storage.size,
-        (limits.EPHEMERAL_STORAGE_MB_MIN, limits.EPHEMERAL_STORAGE_MB_MAX),
-        " MB",
-    ),
-    (
-        "spec.eventInvokeConfig.maximumRetryAttempts",
-        lambda f: f.spec.event_invoke_config.maximum_retry_attempts,
-        (0, limits.RETRIES_MAX),
-        "",
-    ),
-    (
-        "spec.eventInvokeConfig.maximumEventAgeInSeconds",
-        lambda f: f.spec.event_invoke_config.maximum_event_age_in_seconds,
-        (limits.EVENT_AGE_SECONDS_MIN, limits.EVENT_AGE_SECONDS_MAX),
-        " seconds",
-    ),
-)
+def _against_layer_rules(version: LayerVersion, code_required: bool) -> Iterator[Problem]:
+    yield from _sources(version.spec.code, code_required)
+    for path, message in layers.problems(version):
+        yield Problem(path, message)
+
+
+def _sources(code: Code | LayerCode, required: bool) -> Iterator[Problem]:
+    members = [field for field in msgspec.structs.fields(code) if field.name in _SOURCES]
+    names = [field.encode_name for field in members]
+    given = [field.encode_name for field in members if getattr(code, field.name) is not None]
+    if len(given) > 1:
+        one_of = f"{', '.join(names[:-1])} and {names[-1]}"
+        yield Problem("spec.code", f"only one of {one_of} may be given, not {' and '.join(given)}")
+    if required and not given:
+        yield Problem("spec.code", "is missing: give the code as inline, path or sha256")
+
+
+def _choices(values: Iterable[object]) -> str:
+    return " or ".join(f'"{value}"' for value in values)
 
 
 def _hint(word: str, known: Iterable[object]) -> str:
@@ -246,6 +257,10 @@ def _hint(word: str, known: Iterable[object]) -> str:
 
 def _below(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
+
+
+def _element(path: str, key: object) -> str:
+    return path if key is None else f"{path}[{key}]" if isinstance(key, int) else _below(path, key)
 
 
 def _kind(value: object) -> str:
@@ -263,11 +278,3 @@ def _kind(value: object) -> str:
         case dict():
             return "a mapping"
     return f"a {type(value).__name__}"
-
-
-def _shown(value: object) -> str:
-    """As it could stand in the manifest, cut to a line."""
-    if value is None:
-        return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _TEXT_SHOWN_MAX else f"{text[:_TEXT_SHOWN_MAX]}…"

@@ -8,11 +8,14 @@ An invocation takes the warmest free environment; else an environment is started
     P2  nothing is started without room: `room` is what the machine can still hold, as the caller says at each step
     P3  nobody waits while an environment idles
     P4  every accepted invocation ends exactly once: by `Finished`, `Refuse` or `Fail`
-    P5  whoever waits has an environment on the way, or starts are at their pace, or there is no room, or the scale-out rate is spent
+    P5  whoever waits has an environment on the way, or starts are at their pace, or there is no room, or the scale-out rate is spent, or
+        a start has failed just now and others serve
     P6  the next wake-up lies ahead, so the clock always gets on
     P7  every environment started is starting, idle, busy, stopped or lost
-    P8  a failed start fails one waiting invocation, so that nothing is started for ever
+    P8  a failed start fails one waiting invocation that no environment will serve, so that nothing is started for ever
     P9  no invocation runs on an environment of an earlier revision once the revision has changed
+    P10 at least `kept` environments are there or on the way, but for spare room, the starts' pace, and a pause after starts that failed
+    P11 whoever starts environments hears of those that nobody has waited for, for a second; at once of those that a change has made useless
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ from lambent_core.admission import ThrottleReason
 InvocationId = NewType("InvocationId", int)
 EnvironmentId = NewType("EnvironmentId", int)
 
+START_PAUSE_SECONDS_MIN, START_PAUSE_SECONDS_MAX = 1.0, 60.0
+"""From a failed start to the next one that nobody depends on: doubled each time, so that what can't start costs little."""
+SPARE_SECONDS = 1.0
+"""A start that nobody waits for may be wanted again by the next invocation: only one that is needless for so long is told."""
 SCALE_OUT_PER_SECOND = limits.SCALE_OUT_ENVIRONMENTS / limits.SCALE_OUT_SECONDS
 
 
@@ -68,6 +75,34 @@ class Lost:
 
 
 @dataclass(slots=True)
+class Withdrawn:
+    """An environment that nobody waited for any more (`Spare`) is not started after all."""
+
+    environment: EnvironmentId
+
+
+@dataclass(slots=True)
+class Leaving:
+    """The environment will end soon (its node is drained, say): no further invocation for it."""
+
+    environment: EnvironmentId
+
+
+@dataclass(slots=True)
+class Keep:
+    """So many environments shall be ready from now on, whether or not somebody calls."""
+
+    count: int
+
+
+@dataclass(slots=True)
+class IdleFor:
+    """So long may an environment idle from now on, also one that does already."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
 class Revised:
     """Code or configuration changed: environments from now on are of the new revision."""
 
@@ -87,7 +122,21 @@ class TimePassed:
     """Time, or room elsewhere, has become free."""
 
 
-Event = Accepted | Finished | Ready | Found | Lost | Revised | Removed | Evict | TimePassed
+Event = (
+    Accepted
+    | Finished
+    | Ready
+    | Found
+    | Lost
+    | Withdrawn
+    | Leaving
+    | Keep
+    | IdleFor
+    | Revised
+    | Removed
+    | Evict
+    | TimePassed
+)
 
 # --- what to do about it
 
@@ -109,6 +158,15 @@ class Stop:
 
 
 @dataclass(slots=True)
+class Spare:
+    """Nobody waits for this environment: where its start has not begun, say `Withdrawn`. Else it starts, and idles."""
+
+    environment: EnvironmentId
+    useless: bool = False
+    """It is of an earlier revision: say `Withdrawn` as long as there is nothing of it yet, so that others get what was on its way to it."""
+
+
+@dataclass(slots=True)
 class Refuse:
     """Answer 429 with this reason."""
 
@@ -124,7 +182,7 @@ class Fail:
     removed: bool = False
 
 
-Effect = Run | Start | Stop | Refuse | Fail
+Effect = Run | Start | Stop | Spare | Refuse | Fail
 
 
 @dataclass(slots=True)
@@ -149,32 +207,59 @@ class Placement:
     scale_out: float = limits.SCALE_OUT_ENVIRONMENTS
     """Environments that may be started at once by the scale-out rate."""
     scale_out_at: float = 0.0
+    kept: int = 0
+    """Environments that are kept ready while nobody calls."""
+    start_pause: float = START_PAUSE_SECONDS_MIN
+    keep_at: float = 0.0
+    """No start for the sake of `kept` before this time."""
+    needless: int = 0
+    """Starts that nobody has waited for since the last look."""
+    spare_at: float | None = None
+    """When to look at them; None while all are waited for."""
+    help_at: float | None = None
+    """No start to help environments that serve before this time; None where the last one did not fail."""
 
-    def step(self, event: Event, *, now: float, room: int) -> list[Effect]:
+    def step(self, event: Event, *, now: float, room: int, spare: int | None = None) -> list[Effect]:
+        """`room` is what may be started, `spare` what of it takes no place from others; all of it if nothing is said."""
         effects: list[Effect] = []
+        if self.help_at is not None and self.help_at <= now:
+            self.help_at = None
         match event:  # all branching on events is here, none in the helpers
             case Accepted(invocation):
-                if self.idle:  # the warm path: nothing else can have to be done
-                    environment, _ = self.idle.popitem()
-                    self.busy[environment] = invocation
-                    return [Run(invocation, environment)]
+                if (warm := self.take(invocation)) is not None:
+                    return [Run(invocation, warm)]
                 self._enqueue(invocation, now, effects)
             case Finished(environment):
-                del self.busy[environment]
-                if not self.waiting and environment not in self.stale:  # the warm path's other end
-                    self.idle[environment] = now
+                if self.give_back(environment, now):
                     return effects
+                del self.busy[environment]
                 self._free(environment, now, effects)
             case Ready(environment):
                 self.starting.remove(environment)
+                self.keep_at, self.help_at, self.start_pause = now, None, START_PAUSE_SECONDS_MIN
                 self._free(environment, now, effects)
             case Found(environment):
                 self._free(environment, now, effects)
             case Lost(environment):
-                self._lose(environment, effects)
+                self._lose(environment, now, effects)
+            case Withdrawn(environment):
+                self.starting.remove(environment)
+                self.stale.discard(environment)
+                self.scale_out += 1
+            case Leaving(environment):
+                if self.idle.pop(environment, None) is not None:
+                    effects.append(Stop(environment))
+                elif environment in self.starting or environment in self.busy:
+                    self.stale.add(environment)
+            case Keep(count):
+                self.kept, self.keep_at = count, now
+            case IdleFor(seconds):
+                self.idle_seconds_max = seconds
             case Revised() | Removed():
                 effects += self._retire()
+                self.keep_at = now
                 if isinstance(event, Removed):
+                    self.kept = 0
                     effects += [Fail(invocation, removed=True) for invocation, _ in self.waiting]
                     self.waiting.clear()
             case Evict():
@@ -188,26 +273,65 @@ class Placement:
                 assert_never(event)
         self._place(effects)
         self._refuse(now, effects)
-        self._grow(now, room + sum(isinstance(effect, Stop) for effect in effects), effects)
+        stopped = sum(isinstance(effect, Stop) for effect in effects)
+        self._grow(now, room + stopped, (room if spare is None else spare) + stopped, effects)
         self._shrink(now, effects)
+        self._spare(now, effects)
         self._check(now)
         return effects
 
+    def take(self, invocation: InvocationId) -> EnvironmentId | None:
+        """`Accepted` on the warm path: the warmest idle environment runs it, and nothing else has to be done. None: nobody idles."""
+        if not self.idle:
+            return None
+        environment, _ = self.idle.popitem()
+        self.busy[environment] = invocation
+        return environment
+
+    def give_back(self, environment: EnvironmentId, now: float) -> bool:
+        """`Finished` on the warm path: it idles, and nothing else has to be done. False: others wait or start, or it is to be stopped."""
+        if self.waiting or self.starting or environment in self.stale:
+            return False
+        del self.busy[environment]
+        self.idle[environment] = now
+        return True
+
     def next_wakeup(self) -> float | None:
         """When to come back with `TimePassed` if nothing else happens."""
-        wakeup = self.waiting[0][1] if self.waiting else None
-        if self.starved and self.scale_out < 1:
-            refilled = self.scale_out_at + max(0.001, (1 - self.scale_out) / SCALE_OUT_PER_SECOND)
-            wakeup = min(self.waiting[0][1], refilled)
-        for since in self.idle.values():
-            expiry = since + self.idle_seconds_max
-            return expiry if wakeup is None else min(wakeup, expiry)
-        return wakeup
+        moments = [] if self.spare_at is None else [self.spare_at]
+        if self.waiting:
+            moments.append(self.waiting[0][1])
+            if self._held_back and self.help_at is not None:
+                moments.append(self.help_at)
+            elif self.starved and self.scale_out < 1:
+                moments.append(self.scale_out_at + max(0.001, (1 - self.scale_out) / SCALE_OUT_PER_SECOND))
+        if self._lacking < 0 or not self.kept:
+            for since in self.idle.values():
+                moments.append(since + self.idle_seconds_max)
+                break
+        elif self._lacking > 0:
+            moments.append(self.keep_at)
+        return min(moments, default=None)
 
     @property
     def size(self) -> int:
         """Environments of any state."""
         return len(self.starting) + len(self.idle) + len(self.busy)
+
+    @property
+    def _lacking(self) -> int:
+        """Environments of the current revision that are to be kept and are not there; below zero if there are more."""
+        return self.kept - self.size + len(self.stale)
+
+    @property
+    def _serves(self) -> bool:
+        """An environment of the current revision runs something, and will come free."""
+        return not self.busy.keys() <= self.stale
+
+    @property
+    def _held_back(self) -> bool:
+        """Someone waits, and nothing is started for it just now: the last start failed, and others serve."""
+        return bool(self.waiting) and self.help_at is not None and self._serves
 
     @property
     def starved(self) -> bool:
@@ -228,7 +352,7 @@ class Placement:
         else:
             self.idle[environment] = now
 
-    def _lose(self, environment: EnvironmentId, effects: list[Effect]) -> None:
+    def _lose(self, environment: EnvironmentId, now: float, effects: list[Effect]) -> None:
         self.idle.pop(environment, None)
         current = environment not in self.stale
         self.stale.discard(environment)
@@ -236,14 +360,17 @@ class Placement:
             effects.append(Fail(self.busy.pop(environment)))
         elif environment in self.starting:
             self.starting.remove(environment)
-            if self.waiting and current:
+            self.keep_at = self.help_at = now + self.start_pause
+            self.start_pause = min(2 * self.start_pause, START_PAUSE_SECONDS_MAX)
+            if self.waiting and current and not self._serves:
                 effects.append(Fail(self.waiting.popleft()[0]))
 
     def _retire(self) -> list[Effect]:
+        effects: list[Effect] = [Stop(environment) for environment in self.idle]
+        effects += [Spare(environment, useless=True) for environment in sorted(self.starting - self.stale)]
         self.stale |= self.starting | self.busy.keys()
-        stopped: list[Effect] = [Stop(environment) for environment in self.idle]
         self.idle.clear()
-        return stopped
+        return effects
 
     def _place(self, effects: list[Effect]) -> None:
         # The warmest environment first, so that the coldest ones get to expire.
@@ -256,24 +383,46 @@ class Placement:
         while self.waiting and self.waiting[0][1] <= now:
             effects.append(Refuse(self.waiting.popleft()[0], ThrottleReason.ACCOUNT))
 
-    def _grow(self, now: float, room: int, effects: list[Effect]) -> None:
+    def _grow(self, now: float, room: int, spare: int, effects: list[Effect]) -> None:
         fresh = len(self.starting) - len(self.starting & self.stale) if self.stale else len(self.starting)
-        wanted = min(len(self.waiting), self.starting_max) - fresh
-        if wanted <= 0:
-            return
-        self._refill(now)
-        for _ in range(min(wanted, room, int(self.scale_out))):
-            environment = EnvironmentId(next(self.ids))
-            self.scale_out -= 1
-            self.starting.add(environment)
-            effects.append(Start(environment))
+        lacking = min(self._lacking, spare) if self.keep_at <= now else 0
+        waiting = 0 if self._held_back else len(self.waiting)
+        wanted = min(max(waiting - fresh, lacking), self.starting_max - fresh)
+        if wanted > 0:
+            self._refill(now)
+            for _ in range(min(wanted, room, int(self.scale_out))):
+                environment = EnvironmentId(next(self.ids))
+                self.scale_out -= 1
+                self.starting.add(environment)
+                effects.append(Start(environment))
+        if self._lacking > 0 and self.keep_at <= now:
+            self.keep_at = now + START_PAUSE_SECONDS_MIN  # room may come without a word
 
     def _shrink(self, now: float, effects: list[Effect]) -> None:
         for environment, since in list(self.idle.items()):
-            if since + self.idle_seconds_max > now:
+            if since + self.idle_seconds_max > now or self._lacking >= 0:
                 break
             del self.idle[environment]
             effects.append(Stop(environment))
+
+    def _spare(self, now: float, effects: list[Effect]) -> None:
+        current = self.starting - self.stale
+        needed = max(len(self.waiting), len(current) + self._lacking)
+        needless = len(self.starting) - min(len(current), needed)
+        if needless == 0:
+            self.spare_at = None
+            return
+        if self.spare_at is None:
+            self.spare_at, self.needless = now + SPARE_SECONDS, needless
+            return
+        self.needless = min(self.needless, needless)
+        if self.spare_at <= now:
+            # Those of an earlier revision first, then the latest.
+            order = sorted(
+                self.starting, key=lambda environment: (environment in self.stale, environment), reverse=True
+            )
+            effects += [Spare(environment) for environment in order[: self.needless]]
+            self.spare_at, self.needless = now + SPARE_SECONDS, needless
 
     def _refill(self, now: float) -> None:
         # Refilled continuously, and what is not used does not add up beyond one burst ("Lambda scaling behavior").

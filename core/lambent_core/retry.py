@@ -67,15 +67,18 @@ class RetryAt:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    condition: Condition
+    condition: str
+    """A `Condition`, or a reason of whoever asks."""
+    tries: Tries
+    """What the event has behind it, this time included."""
 
 
-def before_attempt(policy: RetryPolicy, *, accepted_at: float, now: float) -> GiveUp | None:
+def before_attempt(policy: RetryPolicy, tries: Tries, *, accepted_at: float, now: float) -> GiveUp | None:
     """None: run it. Else the event has no attempt left to wait for. Times are epoch seconds."""
     if policy.reserved_concurrency == 0:
-        return GiveUp(Condition.ZERO_RESERVED_CONCURRENCY)
+        return GiveUp(Condition.ZERO_RESERVED_CONCURRENCY, tries)
     if now > accepted_at + policy.age_seconds_max:
-        return GiveUp(Condition.EVENT_AGE_EXCEEDED)
+        return GiveUp(Condition.EVENT_AGE_EXCEEDED, tries)
     return None
 
 
@@ -90,13 +93,13 @@ def after_failure(
     if failure is Failure.FUNCTION:
         tries = Tries(attempts=tries.attempts + 1)
         if tries.attempts > policy.retries_max:
-            return GiveUp(Condition.RETRIES_EXHAUSTED)
+            return GiveUp(Condition.RETRIES_EXHAUSTED, tries)
         delay: float = FUNCTION_ERROR_DELAY_SECONDS * tries.attempts
     else:
         tries = Tries(tries.attempts, tries.setbacks + 1)
         delay = _back_off(tries.setbacks, jitter)
     if now + delay > accepted_at + policy.age_seconds_max:
-        return GiveUp(Condition.EVENT_AGE_EXCEEDED)
+        return GiveUp(Condition.EVENT_AGE_EXCEEDED, tries)
     return RetryAt(now + delay, tries)
 
 

@@ -13,3 +13,8 @@ def last_modified(now: float) -> str:
 def url_time(now: float) -> str:
     """`2026-11-24T02:06:26.123456Z`: what FunctionUrlConfig carries, and what Kubernetes writes into metadata."""
     return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%S}.{int(now % 1 * 1_000_000):06}Z"
+
+
+def seconds(text: str) -> float:
+    """Unix time of an RFC 3339 text, as `url_time` and Kubernetes write it."""
+    return datetime.fromisoformat(text).timestamp()

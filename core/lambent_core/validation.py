@@ -16,6 +16,7 @@ from typing import Any
 
 from lambent_core import limits
 from lambent_core.errors import ValidationFailed
+from lambent_core.function_rules import SUPPORTED_RUNTIMES, is_known_runtime
 from lambent_core.shapes import Reference, ServiceModel, Shape
 
 _BOUNDS: dict[str, tuple[int, int]] = {
@@ -25,6 +26,7 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "EphemeralStorageSize": (limits.EPHEMERAL_STORAGE_MB_MIN, limits.EPHEMERAL_STORAGE_MB_MAX),
 }
 _OPEN_ENUMS = frozenset({"Runtime"})
+"""What CreateFunction makes of a runtime is `function_rules`' to say; what layers are compatible with is told here."""
 _SEPARATORS = r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
@@ -62,6 +64,10 @@ def _structure(model: ServiceModel, shape: Shape, members: Mapping[str, Any], pa
 
 def _value(model: ServiceModel, reference: Reference, value: Any, path: str) -> Iterator[str]:
     shape = model.shape(reference)
+    if path == "compatibleRuntime" and not is_known_runtime(value):
+        yield failed(value, path, enum_text(shape.enum))
+    if path == "compatibleRuntimes" and not all(map(is_known_runtime, value)):
+        yield failed(value, path, enum_text(SUPPORTED_RUNTIMES))
     yield from _told(shape, value, path, _broken(reference.shape, shape, value))
     if shape.type == "structure":
         yield from _structure(model, shape, value, path)

@@ -39,6 +39,11 @@ class _Owned(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw
     event_invoke_config_modified: float | None = None
     """Unix time of the last PutFunctionEventInvokeConfig."""
 
+    @property
+    def function_resource(self) -> str:
+        """The name of the function's own document: this one's is FUNCTION.QUALIFIER."""
+        return self.metadata.name.rpartition(".")[0]
+
 
 class FunctionVersion(_Owned, frozen=True, kw_only=True):
     """A function as it was when it was published."""
@@ -62,7 +67,7 @@ class FunctionVersion(_Owned, frozen=True, kw_only=True):
         spec = msgspec.structs.replace(
             self.spec, description=self.description, event_invoke_config=self.event_invoke_config or EventInvokeConfig()
         )
-        metadata = Metadata(name=names.resource_name(self.function_name), uid=self.function_uid)
+        metadata = Metadata(name=self.function_resource, namespace=self.metadata.namespace, uid=self.function_uid)
         return Function(metadata=metadata, spec=spec, status=self.status)
 
 
@@ -111,11 +116,10 @@ def published(
         spec=spec,
         status=FunctionStatus(
             state="Active",
-            state_reason=None,
-            state_reason_code=None,
             last_update_status="Successful",
             revision_id=revision_id,
             last_modified=function.status.last_modified,
+            layers=function.status.layers,
         ),
     )
 
@@ -130,7 +134,7 @@ def with_published(function: Function, number: int, *, revision_id: str) -> Func
 
 def check_code(function: Function, code_sha256: str | None) -> None:
     """Raises InvalidParameterValue when the code is not the one that the caller means to publish."""
-    found = configuration.code_sha256(function.spec.code.sha256 or "")
+    found = configuration.code_sha256(function.spec.code)
     if code_sha256 and code_sha256 != found:
         raise InvalidParameterValue(
             f"CodeSHA256 ({code_sha256}) is different from current CodeSHA256 in $LATEST ({found}). "

@@ -16,9 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from lambent_core import limits
 from lambent_core.errors import RequestTooLarge
-from lambent_gateway.api.invoke import InvokeApi, Response, error_response, is_invoke
-
-REQUEST_HEAD_BYTES_MAX = 64 * 1024
+from lambent_gateway.api.invoke import InvokeApi, error_response, is_invoke
 
 
 class _NeverWaits:
@@ -32,18 +30,15 @@ _NO_TASK = _NeverWaits()
 
 
 class InvokeCycle:
-    """One Invoke request on a connection; looks to uvicorn like its own request-response cycle."""
+    """The Invoke request under way on a connection; looks to uvicorn like its own request-response cycle."""
 
-    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete", "too_large")
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
 
-    def __init__(self, keep_alive: bool) -> None:
-        self.body = bytearray()
-        self.more_body = True
+    def __init__(self) -> None:
         self.disconnected = False
         self.response_complete = False
-        self.keep_alive = keep_alive
+        self.keep_alive = True
         self.message_event = _NO_TASK
-        self.too_large = False
 
 
 class InvokeProtocol(HttpToolsProtocol):
@@ -52,19 +47,29 @@ class InvokeProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, api: InvokeApi, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._api = api
-        self._invoking: InvokeCycle | None = None
+        self._own = InvokeCycle()
+        """Serves one Invoke after another: the next begins when the response to the last is written."""
+        self._invoking = False
+        """The message that is being read, or was read last, is an Invoke."""
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._common: tuple[list[tuple[bytes, bytes]], bytes] = ([], b"")
+        """uvicorn's headers for every response, which it makes anew each second, and the lines that they are."""
         self._active_at = 0.0
 
     def on_message_begin(self) -> None:
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
-        self._invoking = None
+        self._invoking = False
 
     def on_headers_complete(self) -> None:
         if is_invoke(self.url) and self.parser.get_method() == b"POST" and self._idle():
-            self._invoking = cycle = InvokeCycle(self.parser.should_keep_alive())
-            self.cycle = cycle  # type: ignore[assignment]
+            self._invoking = True
+            self._body, self._body_bytes = [], 0
+            self.cycle = cycle = self._own  # type: ignore[assignment]
+            cycle.response_complete = False
+            cycle.keep_alive = self.parser.should_keep_alive()
             if self.expect_100_continue:
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             return
@@ -73,57 +78,59 @@ class InvokeProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
-        self._invoking = None
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        cycle = self._invoking
-        if cycle is None:
+        if not self._invoking:
             super().on_body(body)
-        elif len(cycle.body) + len(body) <= limits.REQUEST_BYTES_MAX:
-            cycle.body += body
-        else:
-            cycle.too_large = True
+            return
+        self._body_bytes += len(body)
+        if self._body_bytes <= limits.REQUEST_BYTES_MAX:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
-        cycle = self._invoking
-        if cycle is None:
+        if not self._invoking:
             super().on_message_complete()
             return
-        cycle.more_body = False
-        if cycle.too_large:
+        if self._body_bytes > limits.REQUEST_BYTES_MAX:
             error = RequestTooLarge(
                 f"Request must be smaller than {limits.REQUEST_BYTES_MAX} bytes for the InvokeFunction operation"
             )
-            self._respond(cycle, error_response(error, "-"))
+            self._respond(*error_response(error, "-"))
             return
-        self._api.invoke(self.url, dict(self.headers), bytes(cycle.body), partial(self._respond, cycle))
+        chunks = self._body
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._body = []
+        self._api.invoke(self.url, dict(self.headers), body, self._respond)
 
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _respond(self, cycle: InvokeCycle, response: Response) -> None:
+    def _respond(self, status: int, head: bytes, body: bytes) -> None:
+        cycle, transport = self._own, self.transport
         cycle.response_complete = True
-        if cycle.disconnected or self.transport.is_closing():
+        if cycle.disconnected or transport.is_closing():
             return
-        status, headers, body = response
-        parts = [STATUS_LINE[status]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
+        defaults, common = self._common
+        if defaults is not self.server_state.default_headers:
+            common = self._refresh_common()
         if not cycle.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts.append(b"\r\n" if status == 204 else b"content-length: %d\r\n\r\n" % len(body))
-        parts.append(body)
-        self.transport.write(b"".join(parts))
+            head += b"connection: close\r\n"
+        length = b"\r\n" if status == 204 else b"content-length: %d\r\n\r\n" % len(body)
+        transport.write(b"".join((STATUS_LINE[status], common, head, length, body)))
         self.server_state.total_requests += 1
         if not cycle.keep_alive:
-            self.transport.close()
+            transport.close()
         elif self.pipeline:
             self.on_response_complete()
         else:
             self._watch_idle()
+
+    def _refresh_common(self) -> bytes:
+        defaults = self.server_state.default_headers
+        common = b"".join(b"%b: %b\r\n" % header for header in defaults)
+        self._common = (defaults, common)
+        return common
 
     def _watch_idle(self) -> None:
         """One timer for many requests: a timer per request costs more than the request's own bookkeeping."""
@@ -134,7 +141,7 @@ class InvokeProtocol(HttpToolsProtocol):
             )
 
     def _unset_keepalive_if_required(self) -> None:
-        if self._invoking is None:
+        if not self._invoking:
             super()._unset_keepalive_if_required()
 
     def timeout_keep_alive_handler(self) -> None:

@@ -29,5 +29,10 @@ def new_agent_id() -> str:
     return secrets.token_hex(8)
 
 
+def new_object_name() -> str:
+    """Of an object in a bucket that others write to as well."""
+    return secrets.token_hex(16)
+
+
 def new_secret() -> str:
     return secrets.token_hex(32)

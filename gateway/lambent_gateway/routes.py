@@ -55,7 +55,7 @@ def route_of(
         version=version,
         memory_mb=spec.memory_size,
         runtime_version=runtime.version,
-        runtime_version_arn=f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(runtime.version.encode()).hexdigest()}",
+        runtime_version_arn=_runtime_version_arn(runtime.version, region) if runtime.version else None,
     )
     return Route(
         function=function,
@@ -71,6 +71,10 @@ def route_of(
         system_log=system_log(logged, spec.logging_config),
         metrics=metrics,
     )
+
+
+def _runtime_version_arn(version: str, region: str) -> str:
+    return f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(version.encode()).hexdigest()}"
 
 
 def route_key(name: str, version: str) -> str:

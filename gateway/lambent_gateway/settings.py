@@ -1,5 +1,5 @@
 """
-What can be set, by concern. Read once by `compose`; nothing else looks at the environment or at a command line.
+What can be set, by concern. Read once by `local` or `cluster`; nothing else looks at the environment or at a command line.
 """
 
 from __future__ import annotations
@@ -50,6 +50,21 @@ class AsyncSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BucketSettings:
+    name: str
+    """Of the bucket. It must be there."""
+    endpoint: str | None = None
+    """URL of the S3-compatible server; None: AWS's own of the region."""
+    region: str = "us-east-1"
+    """What requests are signed for. Many servers take any."""
+    prefix: str = ""
+    """Put before each key, so that several installations may share a bucket: `lambent/`, say."""
+    access_key_id: str | None = None
+    """None: the credentials that botocore finds, such as a cloud's identity of the pod."""
+    secret_access_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     data_dir: Path
     """Functions, packages, events and logs. A second run goes on with it; one gateway at a time."""
@@ -60,6 +75,8 @@ class Settings:
     """Program that is started for an execution environment; None: the agent that was built with the package."""
     log_level: str = "info"
     """debug, info, warning or error."""
+    postgres: str | None = field(default=None, repr=False)
+    """Connection string of the PostgreSQL that keeps asynchronous events; it may hold a password. None: a file in `data_dir`."""
 
 
 def _environments_max(memory_bytes: int) -> int:

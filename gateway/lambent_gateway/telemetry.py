@@ -70,6 +70,14 @@ class FunctionMetrics:
     async_dropped: dict[str, int] = field(default_factory=dict)
     """Events given up, by condition."""
 
+    def ended(self, seconds: float, billed_mb_ms: int, *, error: bool) -> None:
+        """An invocation that reached the function is over."""
+        self.invocations += 1
+        if error:
+            self.errors += 1
+        self.billed_mb_ms += billed_mb_ms
+        self.duration.observe(seconds)
+
     def throttled(self, reason: str) -> None:
         self.throttles[reason] = self.throttles.get(reason, 0) + 1
 

@@ -13,6 +13,7 @@ AREAS = (
     "concurrency",
     "function-crud",
     "function-url",
+    "layers",
     "limits",
     "name-validation",
     "not-found",

@@ -15,7 +15,6 @@ import pytest
 from tests.conformance.api_replay import RECORDED
 
 LATER = {
-    "layer-on-opt-path": "layers",
     "async-retries-then-failure-destination": "destinations",
     "returns-undefined-node": "Node.js",
     "node-error-shape": "Node.js",

@@ -11,20 +11,30 @@ import pytest
 from lambent_core.caller import Caller
 from lambent_core.retry import Tries
 from lambent_gateway.stores.events import SqlEventQueue
-from lambent_gateway.stores.events_base import Claimed, Event, EventQueue, Reschedule, Room
+from lambent_gateway.stores.events_base import Backlog, Claimed, Event, EventQueue, Lease, Reschedule, Room
 from lambent_gateway.stores.events_memory import MemoryEventQueue
+from tests.postgres_server import PostgresServer
 
 LEASE = 1_800.0
 PLENTY = Room(total=1_000, per_function=1_000, running={})
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventQueue]:
-    made: EventQueue = (
-        MemoryEventQueue() if request.param == "memory" else await SqlEventQueue.open(tmp_path / "events.db")
-    )
+    made = await make(request, tmp_path)
     yield made
     await made.close()
+
+
+async def make(request: pytest.FixtureRequest, folder: Path) -> EventQueue:
+    match request.param:
+        case "memory":
+            return MemoryEventQueue()
+        case "sqlite":
+            return await SqlEventQueue.open(folder / "events.db")
+        case _:
+            server: PostgresServer = request.getfixturevalue("postgres")
+            return await SqlEventQueue.open(server.new_schema())
 
 
 def event(number: int, function: str = "f", at: float = 100.0) -> Event:
@@ -48,7 +58,7 @@ async def test_an_event_comes_back_as_it_was_accepted(queue: EventQueue) -> None
 
 async def test_an_empty_queue(queue: EventQueue) -> None:
     assert await claim(queue) == Claimed((), None)
-    assert (queue.depth(), queue.oldest_accepted_at()) == (0, None)
+    assert await queue.backlog() == Backlog(0, None)
     assert await queue.settle([]) == 0
     await queue.reschedule([])
 
@@ -69,8 +79,8 @@ async def test_what_is_settled_is_gone(queue: EventQueue) -> None:
     await queue.accept(event(1))
     await queue.accept(event(2))
     one, two = (await claim(queue)).events
-    assert await queue.settle([one.id]) == 1
-    assert await queue.settle([one.id, two.id]) == 1, "the first was gone"
+    assert await queue.settle([one.lease]) == 1
+    assert await queue.settle([one.lease, two.lease]) == 1, "the first was gone"
     assert (await claim(queue, now=10**9)).events == ()
 
 
@@ -78,32 +88,32 @@ async def test_ids_are_not_used_twice(queue: EventQueue) -> None:
     """A slow runner's late settle must not take a new event with it."""
     await queue.accept(event(1))
     (first,) = (await claim(queue)).events
-    await queue.settle([first.id])
+    await queue.settle([first.lease])
     await queue.accept(event(2))
     (second,) = (await claim(queue)).events
-    assert second.id != first.id
+    assert second.lease.id != first.lease.id
 
 
 async def test_many_at_once(queue: EventQueue) -> None:
     await asyncio.gather(*(queue.accept(event(number)) for number in range(1_200)))
     claimed = await claim(queue, room=Room(1_100, 1_100, {}))
-    assert len({queued.id for queued in claimed.events}) == 1_100
-    assert await queue.settle([queued.id for queued in claimed.events]) == 1_100
-    assert queue.depth() == 100
+    assert len({queued.lease.id for queued in claimed.events}) == 1_100
+    assert await queue.settle([queued.lease for queued in claimed.events]) == 1_100
+    assert (await queue.backlog()).depth == 100
     assert len((await claim(queue)).events) == 100
 
 
 async def test_a_rescheduled_event_waits_and_remembers_its_tries(queue: EventQueue) -> None:
     await queue.accept(event(1))
     (queued,) = (await claim(queue)).events
-    await queue.reschedule([Reschedule(queued.id, due=260, tries=Tries(1, 4))])
+    await queue.reschedule([Reschedule(queued.lease, due=260, tries=Tries(1, 4))])
     assert await claim(queue, now=259) == Claimed((), next_due=260)
     (again,) = (await claim(queue, now=260)).events
-    assert (again.id, again.event, again.tries) == (queued.id, queued.event, Tries(1, 4))
+    assert (again.lease.id, again.event, again.tries) == (queued.lease.id, queued.event, Tries(1, 4))
 
 
 async def test_rescheduling_what_is_gone_does_nothing(queue: EventQueue) -> None:
-    await queue.reschedule([Reschedule(99, due=0, tries=Tries())])
+    await queue.reschedule([Reschedule(Lease(99, 1), due=0, tries=Tries())])
     assert (await claim(queue)).events == ()
 
 
@@ -121,6 +131,41 @@ async def test_the_dead_owners_events_are_due_at_once(queue: EventQueue) -> None
     assert await queue.recover("dead", now=300) == 2
     assert await queue.recover("dead", now=300) == 0
     assert numbers(await claim(queue, now=300)) == [1, 2]
+
+
+async def test_what_an_owner_still_holds_is_not_taken_from_it(queue: EventQueue) -> None:
+    for number in (1, 2, 3):
+        await queue.accept(event(number))
+    known, lost, _ = (await claim(queue)).events
+    await queue.settle([lost.lease])
+    assert await queue.recover("me", now=300, held=[known.lease.id, lost.lease.id]) == 1
+    assert numbers(await claim(queue, now=300)) == [3]
+    assert await queue.settle([known.lease]) == 1
+
+
+async def test_a_late_end_changes_nothing(queue: EventQueue) -> None:
+    """Q5: its lease had ended, and somebody else runs the event."""
+    await queue.accept(event(1))
+    (slow,) = (await claim(queue, now=200, owner="slow")).events
+    (quick,) = (await claim(queue, now=200 + LEASE, owner="quick")).events
+    assert quick.lease == Lease(slow.lease.id, slow.lease.epoch + 1)
+    assert await queue.settle([slow.lease]) == 0
+    await queue.reschedule([Reschedule(slow.lease, due=0, tries=Tries(1, 0))])
+    assert await claim(queue, now=200 + LEASE) == Claimed((), next_due=200 + 2 * LEASE)
+    assert await queue.settle([slow.lease, quick.lease]) == 1
+    assert await queue.backlog() == Backlog(0, None)
+
+
+async def test_an_end_counts_as_long_as_nobody_else_has_claimed(queue: EventQueue) -> None:
+    for number in (1, 2):
+        await queue.accept(event(number))
+    one, two = (await claim(queue)).events
+    assert await queue.recover("me", now=300) == 2
+    assert await queue.settle([one.lease]) == 1
+    await queue.reschedule([Reschedule(two.lease, due=500, tries=Tries(1, 0))])
+    assert await claim(queue, now=300) == Claimed((), next_due=500)
+    (again,) = (await claim(queue, now=500)).events
+    assert (again.lease.epoch, again.tries) == (two.lease.epoch + 1, Tries(1, 0))
 
 
 async def test_the_longest_due_first(queue: EventQueue) -> None:
@@ -180,9 +225,9 @@ async def test_a_clock_set_back_keeps_nothing_waiting(queue: EventQueue) -> None
 async def test_depth_and_age(queue: EventQueue) -> None:
     await queue.accept(event(1, at=50))
     await queue.accept(event(2, at=20))
-    assert (queue.depth(), queue.oldest_accepted_at()) == (2, 50)
+    assert await queue.backlog() == Backlog(2, 50)
     claimed = await claim(queue)
-    assert queue.depth() == 2, "claimed is not settled"
+    assert (await queue.backlog()).depth == 2, "claimed is not settled"
     first = next(queued for queued in claimed.events if queued.event.request_id == "request-1")
-    await queue.settle([first.id])
-    assert (queue.depth(), queue.oldest_accepted_at()) == (1, 20)
+    await queue.settle([first.lease])
+    assert await queue.backlog() == Backlog(1, 20)

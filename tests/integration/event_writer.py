@@ -1,5 +1,6 @@
 """
-A process that accepts events into the store at argv[1] until it is killed; run by `test_events_survive_kill.py`.
+A process that accepts events into the store at argv[1], a path or a connection string, until it is killed; run by
+`test_events_survive_kill.py`.
 
 It says on stdout what it knows to have happened, a line each: `accepted <request id>` after `accept` has returned, and
 `settling <request id>` before `settle` is called.
@@ -37,11 +38,11 @@ async def settle_for_ever(queue: SqlEventQueue) -> None:
         claimed = await queue.claim(time.time(), Room(5, 5, {}), lease_seconds=600, owner="writer")
         for queued in claimed.events:
             say("settling", queued.event.request_id)
-        await queue.settle([queued.id for queued in claimed.events])
+        await queue.settle([queued.lease for queued in claimed.events])
 
 
-async def main(path: Path, round: str) -> None:
-    queue = await SqlEventQueue.open(path)
+async def main(store: str, round: str) -> None:
+    queue = await SqlEventQueue.open(store if store.startswith("postgresql:") else Path(store))
     async with asyncio.timeout(SECONDS_MAX), asyncio.TaskGroup() as tasks:
         tasks.create_task(settle_for_ever(queue))
         for acceptor in range(16):
@@ -49,4 +50,4 @@ async def main(path: Path, round: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

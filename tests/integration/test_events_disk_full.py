@@ -63,7 +63,7 @@ async def test_a_full_disk(disk: Callable[[Path], AbstractContextManager[SmallDi
         for _ in range(3):
             with pytest.raises(ServiceUnavailable, match=r"events\.db can't be written.*Free some space"):
                 await queue.accept(event(10_000))
-        assert queue.depth() == acknowledged
+        assert (await queue.backlog()).depth == acknowledged
 
         small.make_room()
         await queue.accept(event(acknowledged))
@@ -73,7 +73,7 @@ async def test_a_full_disk(disk: Callable[[Path], AbstractContextManager[SmallDi
         found = []
         while (claimed := await queue.claim(1, Room(50, 50, {}), lease_seconds=60, owner="me")).events:
             found += [int(queued.event.request_id) for queued in claimed.events]
-            await queue.settle([queued.id for queued in claimed.events])
+            await queue.settle([queued.lease for queued in claimed.events])
         await queue.close()
         assert found == list(range(acknowledged + 1))
 

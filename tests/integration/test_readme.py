@@ -63,6 +63,8 @@ def test_the_boto3_lines(newcomer: Platform, tmp_path: Path) -> None:
     assert "you" in run(newcomer, tmp_path, f"{sys.executable} pasted.py")
 
 
-def test_the_manifest_applies(newcomer: Platform) -> None:
-    apply = next(line for line in lines("lambent") if "apply" in line)
-    assert "hello" in run(newcomer, ROOT, apply)
+@pytest.mark.parametrize(("number", "name"), [(0, "hello"), (1, "layered")])
+def test_the_manifests_apply(newcomer: Platform, number: int, name: str) -> None:
+    apply = [line for line in lines("lambent") if "apply" in line]
+    assert name in run(newcomer, ROOT, apply[number])
+    assert len(apply) == 2

@@ -19,7 +19,7 @@ from lambent_gateway.holdings import CannotStart
 from lambent_gateway.settings import ServerSettings, Settings
 
 if TYPE_CHECKING:
-    from lambent_gateway.compose import Started
+    from lambent_gateway.local import Started
 
 EXAMPLE = "hello"
 """What `lambent_cli.example` deploys; its module is for a process of its own."""
@@ -47,7 +47,7 @@ def run(
     trust: functions run as processes of your own user.
     """
     # Only now: it imports the whole gateway, which `lambent up --help` need not wait for.
-    from lambent_gateway import compose
+    from lambent_gateway import local
 
     options: Options = ctx.obj
     folder = (data_dir or places.data_dir()).expanduser().absolute()
@@ -59,7 +59,7 @@ def run(
     say(f"Starting Lambent in {folder} …")
     greet = _Greeting(options, example=not no_example)
     try:
-        compose.up(settings, ready=greet.begin)
+        local.up(settings, ready=greet.begin)
     except CannotStart as error:
         raise Failure(str(error), fix="`lambent doctor` looks further.", exit_code=FOUND) from error
     say("Stopped. The data stays in " + str(folder))

@@ -46,11 +46,15 @@ class Package:
         return base64.b64encode(hashlib.sha256(self.content).digest()).decode()
 
 
-def pack(folder: Path, *, further: Path | None = None) -> Package:
-    """The folder without what it ignores, and over it nothing: files of `further` (installed packages) come first."""
+def pack(folder: Path, *, further: Path | None = None, below: str = "") -> Package:
+    """
+    The folder without what it ignores, and over it nothing: files of `further` (installed packages) come first.
+
+    `below` is the path of `further` within the package, with a slash at its end.
+    """
     ignore_file = folder / IGNORE_FILE
     ignore = Ignore(ignore_file.read_text() if ignore_file.is_file() else "")
-    files: dict[str, Path] = dict(_walk(further, Ignore())) if further else {}
+    files: dict[str, Path] = dict(_walk(further, Ignore(), below)) if further else {}
     files |= dict(_walk(folder, ignore))
     if not files:
         raise Failure(

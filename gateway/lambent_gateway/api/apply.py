@@ -11,19 +11,21 @@ import msgspec
 
 from lambent_core import deployment, manifest
 from lambent_core.caller import Caller
-from lambent_core.errors import InvalidParameterValue, ResourceNotFound
+from lambent_core.errors import AccessDenied, InvalidParameterValue, ResourceNotFound
 from lambent_core.function import Code, Function, FunctionSpec
+from lambent_core.images import is_image, still_known
 from lambent_core.package import inline_files, pack
 from lambent_core.rest_json import from_base64
 from lambent_gateway.api import deploy
 from lambent_gateway.api.calls import Parts
+from lambent_gateway.api.images import looked_up
 
 Result = Literal["created", "configured", "unchanged"]
 
 
 async def apply_manifest(parts: Parts, name: str, document: Any, *, caller: Caller) -> tuple[Function, Result]:
     """Raises InvalidParameterValue that names each member that is wrong."""
-    packed = _take_zip(document)
+    packed = take_zip(document)
     try:
         wanted = manifest.parse(document, source="manifest", code_required=packed is None)
     except manifest.ManifestError as error:
@@ -31,11 +33,16 @@ async def apply_manifest(parts: Parts, name: str, document: Any, *, caller: Call
     if name not in (wanted.name, wanted.metadata.name):
         raise InvalidParameterValue(f"metadata.name: the manifest is of {wanted.name}, the address of {name}")
     _check_reservation(parts, wanted)
-    code = await _code(parts, wanted, packed)
-    spec = msgspec.structs.replace(wanted.spec, code=code)
     before = parts.functions.get(wanted.name)
+    if before is not None and before.spec.package_type != wanted.spec.package_type:
+        raise InvalidParameterValue(
+            f"spec.packageType: the function is {before.spec.package_type}, which never changes: "
+            "a function with another package type is another function"
+        )
+    spec = await _with_code(parts, wanted, before, packed)
     if before is None:
-        return await deploy.create_function(parts, wanted.name, spec, metadata=wanted.metadata), "created"
+        created = await deploy.create_function(parts, wanted.name, spec, caller=caller, metadata=wanted.metadata)
+        return created, "created"
     after = await _update(parts, wanted, spec, caller)
     return after, "unchanged" if after == before else "configured"
 
@@ -46,6 +53,8 @@ async def _update(parts: Parts, wanted: Function, spec: FunctionSpec, caller: Ca
     def decide(function: Function) -> Function:
         now = parts.clock.time()
         applied = deployment.applied(function, spec, arn=arn, revision_id=parts.ids(), now=now)
+        if applied.status.code_revision != function.status.code_revision:
+            applied = deploy.with_layers(parts, applied, caller=caller)
         metadata = msgspec.structs.replace(
             applied.metadata, labels=wanted.metadata.labels, annotations=wanted.metadata.annotations
         )
@@ -66,19 +75,26 @@ def _check_reservation(parts: Parts, wanted: Function) -> None:
             raise InvalidParameterValue(f"spec.reservedConcurrentExecutions: {error.message}") from None
 
 
-async def _code(parts: Parts, wanted: Function, packed: bytes | None) -> Code:
+async def _with_code(parts: Parts, wanted: Function, before: Function | None, packed: bytes | None) -> FunctionSpec:
+    spec = wanted.spec
+    if not is_image(spec):
+        return msgspec.structs.replace(spec, code=await _code(parts, wanted, before, packed))
+    try:
+        return await looked_up(parts, still_known(spec, before.spec.code if before else None))
+    except (AccessDenied, InvalidParameterValue) as error:
+        raise type(error)(f"spec.code.imageUri: {error.message}") from None
+
+
+async def _code(parts: Parts, wanted: Function, before: Function | None, packed: bytes | None) -> Code:
     code, spec = wanted.spec.code, wanted.spec
     if code.path is not None:
         raise InvalidParameterValue(
             "spec.code.path: only the lambent command reads folders; send the package and name it as spec.code.sha256"
         )
     if code.sha256 is not None:
-        size = parts.packages.size(code.sha256)
-        if size is None:
-            raise InvalidParameterValue(
-                f"spec.code.sha256: there is no package {code.sha256}; PUT it to /lambent/v1/packages/{code.sha256} first"
-            )
-        return Code(sha256=code.sha256, size=size)
+        if before is not None and code.sha256 == before.spec.code.sha256:
+            return before.spec.code
+        return deploy.code_of(await deploy.find_package(parts, code.sha256))
     if packed is None:
         assert code.inline is not None
         files = (
@@ -93,7 +109,7 @@ async def _code(parts: Parts, wanted: Function, packed: bytes | None) -> Code:
         raise InvalidParameterValue(f"spec.code: {error.message}") from None
 
 
-def _take_zip(document: Any) -> bytes | None:
+def take_zip(document: Any) -> bytes | None:
     """The member `spec.code.zip`, which only travels: bytes of the package in base64."""
     match document:
         case {"spec": {"code": {"zip": str(text)} as code}}:

@@ -13,10 +13,12 @@ from lambent_core.caller import DEFAULT_REGION, LOCAL_ACCOUNT, Caller
 from lambent_core.documents import Document, DocumentConflict, DocumentStore, PackageStore
 from lambent_core.errors import ResourceNotFound
 from lambent_core.function import LATEST, Function
+from lambent_core.images import Images
 from lambent_core.limits import ACCOUNT_CONCURRENCY
 from lambent_core.names import Target
 from lambent_core.operations import OperationTable
 from lambent_core.shapes import ServiceModel
+from lambent_gateway.api.layer_versions import LayerVersions
 from lambent_gateway.api.qualified import Qualified
 
 
@@ -86,12 +88,15 @@ class Parts:
     table: OperationTable
     functions: Functions
     qualified: Qualified
+    layers: LayerVersions
     packages: PackageStore
     clock: Clock
     ids: Callable[[], str]
     """Fresh UUIDs, as text."""
     settled: Callable[[Function], Awaitable[None]]
     """Returns once the change just written is settled, or soon after."""
+    images: Images | None = None
+    """Where images are looked up; None where no containers can run."""
     account: str = LOCAL_ACCOUNT
     region: str = DEFAULT_REGION
     account_concurrency: int = ACCOUNT_CONCURRENCY
@@ -110,6 +115,10 @@ class Call:
     @property
     def target(self) -> Target:
         return names.parse_target(self.members["FunctionName"], self.caller, self.members.get("Qualifier"))
+
+    def package_url(self, sha256: str) -> str:
+        """Where a package's ZIP can be had."""
+        return f"{self.base_url}/lambent/v1/packages/{sha256}"
 
     def existing(self, target: Target) -> Function:
         """The function, where `target` means its moving state. Raises ResourceNotFound in AWS's words."""

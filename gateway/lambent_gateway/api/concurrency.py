@@ -45,7 +45,8 @@ async def get_account_settings(call: Call) -> Mapping[str, Any]:
     functions = call.parts.functions.all()
     published = [version for function in functions for version in call.parts.qualified.versions(function)]
     codes = [spec.code for spec in (*(each.spec for each in functions), *(each.spec for each in published))]
-    sizes = {code.sha256: code.size or 0 for code in codes}
+    layers = [version.status.code for version in call.parts.layers.all() if version.status.code]
+    sizes = {code.sha256: code.size or 0 for code in codes} | {layer.sha256: layer.size for layer in layers}
     reserved = sum(function.spec.reserved_concurrent_executions or 0 for function in functions)
     return {
         "AccountLimit": {

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from lambent_core import deployment, function_rules, limits
+from lambent_core import deployment, function_rules, layers, limits
 from lambent_core.caller import Caller
 from lambent_core.documents import DocumentConflict
 from lambent_core.errors import InvalidParameterValue, ResourceConflict, ResourceNotFound
@@ -17,7 +17,9 @@ from lambent_core.function import Code, Function, FunctionSpec, Metadata
 from lambent_core.names import NAME_LENGTH_MAX
 from lambent_core.package import Package, inspect_package
 from lambent_core.validation import failed, told
+from lambent_gateway import code_packages
 from lambent_gateway.api.calls import Parts
+from lambent_gateway.code_packages import UnusableCode
 
 
 async def store_package(parts: Parts, data: bytes) -> Package:
@@ -27,11 +29,28 @@ async def store_package(parts: Parts, data: bytes) -> Package:
     return package
 
 
+async def find_package(parts: Parts, sha256: str) -> Package:
+    """A package that was sent before. Raises InvalidParameterValue."""
+    try:
+        return await code_packages.found(parts.packages, sha256)
+    except UnusableCode as error:
+        raise InvalidParameterValue(str(error)) from None
+
+
 def code_of(package: Package) -> Code:
-    return Code(sha256=package.sha256, size=package.size)
+    return Code(sha256=package.sha256, size=package.size, unzipped_size=package.unzipped_size)
 
 
-async def create_function(parts: Parts, name: str, spec: FunctionSpec, *, metadata: Metadata | None = None) -> Function:
+def with_layers(parts: Parts, function: Function, *, caller: Caller) -> Function:
+    """The function with the packages of the layers that it names. Raises InvalidParameterValue or AccessDenied."""
+    found = layers.resolved(function.spec.layers, parts.layers.find, kept=function.status.layers, caller=caller)
+    layers.check_size(function.spec.code, found)
+    return msgspec.structs.replace(function, status=msgspec.structs.replace(function.status, layers=found))
+
+
+async def create_function(
+    parts: Parts, name: str, spec: FunctionSpec, *, caller: Caller, metadata: Metadata | None = None
+) -> Function:
     """The function as it was accepted, Pending; by the time of the return it is usually settled."""
     if len(name) > NAME_LENGTH_MAX:
         constraint = f"Member must have length less than or equal to {NAME_LENGTH_MAX}"
@@ -44,7 +63,7 @@ async def create_function(parts: Parts, name: str, spec: FunctionSpec, *, metada
         name, spec, uid=parts.ids(), revision_id=parts.ids(), now=parts.clock.time(), metadata=metadata
     )
     try:
-        stored = await parts.functions.add(function)
+        stored = await parts.functions.add(with_layers(parts, function, caller=caller))
     except DocumentConflict:
         raise exists from None
     await parts.settled(stored)
@@ -66,7 +85,8 @@ async def update_function(
         deployment.check_revision(function, revision_id)
         spec = wish(function.spec)
         function_rules.check_spec(spec)
-        return deployment.changed(function, spec, arn=arn, revision_id=parts.ids(), now=parts.clock.time())
+        changed = deployment.changed(function, spec, arn=arn, revision_id=parts.ids(), now=parts.clock.time())
+        return with_layers(parts, changed, caller=caller)
 
     changed = await parts.functions.change(name, decide, lambda: ResourceNotFound(f"Function not found: {arn}"))
     await parts.settled(changed)
@@ -81,10 +101,6 @@ async def delete_function(parts: Parts, name: str, missing: Callable[[], Excepti
     await parts.qualified.remove_all(function.metadata.uid)
     await parts.functions.remove(name, missing)
     await parts.qualified.remove_all(function.metadata.uid)
-
-
-def with_code(package: Package) -> Callable[[FunctionSpec], FunctionSpec]:
-    return lambda spec: msgspec.structs.replace(spec, code=code_of(package))
 
 
 def check_reservation(parts: Parts, name: str, wanted: int) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from lambent_core import configuration, deployment
-from lambent_core.errors import InvalidParameterValue, NotImplementedYet
-from lambent_core.function import Function, FunctionSpec, FunctionStatus
+from lambent_core.errors import InvalidParameterValue
+from lambent_core.function import Code, Function, FunctionSpec
+from lambent_core.function_rules import NOT_WITH_A_ZIP
+from lambent_core.images import is_image
 from lambent_core.invocation import LATEST
 from lambent_core.names import Target
-from lambent_core.package import Package
-from lambent_gateway.api import deploy, versions
+from lambent_gateway.api import deploy, images, versions
 from lambent_gateway.api.calls import Call
 from lambent_gateway.api.pages import listed, page
 
@@ -25,10 +26,10 @@ async def create_function(call: Call) -> Mapping[str, Any]:
     if not target.latest:
         raise InvalidParameterValue(f"A new function is named without a qualifier, not {members['FunctionName']}")
     spec = configuration.with_members(FunctionSpec(), members)
-    package = await _uploaded(call, members["Code"])
-    function = await deploy.create_function(
-        call.parts, target.name, msgspec.structs.replace(spec, code=deploy.code_of(package))
-    )
+    if not is_image(spec) and members["Code"].get("ImageUri"):
+        raise InvalidParameterValue(NOT_WITH_A_ZIP.format(member="ImageUri"))
+    spec = await _with_code(call, spec, members["Code"])
+    function = await deploy.create_function(call.parts, target.name, spec, caller=call.caller)
     if not members.get("Publish"):
         return configuration.configuration(function, call.caller)
     version = await versions.publish(call, call.parts.functions.get(function.name) or function)
@@ -41,10 +42,7 @@ async def get_function(call: Call) -> Mapping[str, Any]:
     spec = call.existing(Target(target.name)).spec
     answer: dict[str, Any] = {
         "Configuration": configuration.configuration(function, call.caller, target.qualifier, version=version),
-        "Code": {
-            "RepositoryType": "S3",
-            "Location": f"{call.base_url}/lambent/v1/packages/{function.spec.code.sha256}",
-        },
+        "Code": configuration.code_location(function.spec.code, call.package_url),
     }
     if spec.tags:
         answer["Tags"] = spec.tags
@@ -72,17 +70,24 @@ async def list_functions(call: Call) -> Mapping[str, Any]:
 async def update_function_code(call: Call) -> Mapping[str, Any]:
     members, target = call.members, call.target
     function = call.existing(target)
-    if members.get("ImageUri"):
+    if is_image(function.spec) and not members.get("ImageUri"):
+        raise InvalidParameterValue("Please provide ImageUri when updating a function with packageType Image.")
+    if not is_image(function.spec) and members.get("ImageUri"):
         raise InvalidParameterValue("Please don't provide ImageUri when updating a function with packageType Zip.")
     deployment.check_revision(function, members.get("RevisionId"))
-    package = await _uploaded(call, members)
+    architectures = members.get("Architectures")
+
+    def for_architectures(spec: FunctionSpec) -> FunctionSpec:
+        return msgspec.structs.replace(spec, architectures=architectures or spec.architectures)
+
+    code = (await _with_code(call, for_architectures(function.spec), members)).code
 
     def wish(spec: FunctionSpec) -> FunctionSpec:
-        architectures = members.get("Architectures", spec.architectures)
-        return msgspec.structs.replace(deploy.with_code(package)(spec), architectures=architectures)
+        return msgspec.structs.replace(for_architectures(spec), code=code)
 
     if members.get("DryRun"):
-        tried = msgspec.structs.replace(function, spec=wish(function.spec))
+        wanted = msgspec.structs.replace(function, spec=wish(function.spec))
+        tried = deploy.with_layers(call.parts, wanted, caller=call.caller)
         return configuration.configuration(tried, call.caller)
     changed = await deploy.update_function(
         call.parts, target.name, wish, caller=call.caller, revision_id=members.get("RevisionId")
@@ -97,18 +102,20 @@ async def _published(call: Call, changed: Function) -> Mapping[str, Any]:
     version = await versions.publish(call, changed)
     if version.number > changed.status.last_version:
         status = version.status
-        making = FunctionStatus(revision_id=status.revision_id, last_modified=status.last_modified)
+        making = deployment.pending(revision_id=status.revision_id, last_modified=status.last_modified)
         version = msgspec.structs.replace(version, status=making)
     return versions.shown(version, call)
 
 
 async def update_function_configuration(call: Call) -> Mapping[str, Any]:
     members, target = call.members, call.target
-    call.existing(target)
+    seen = call.existing(target).spec
+    wanted = configuration.with_members(seen, members)
+    found = await images.looked_up(call.parts, wanted) if is_image(wanted) else wanted
     changed = await deploy.update_function(
         call.parts,
         target.name,
-        lambda spec: configuration.with_members(spec, members),
+        lambda spec: images.with_looked_up(configuration.with_members(spec, members), seen, found),
         caller=call.caller,
         revision_id=members.get("RevisionId"),
     )
@@ -127,11 +134,17 @@ async def delete_function(call: Call) -> Mapping[str, Any]:
     return {"StatusCode": 204}
 
 
-async def _uploaded(call: Call, code: Mapping[str, Any]) -> Package:
-    if code.get("ImageUri"):
-        raise NotImplementedYet("Functions from container images are not implemented yet in Lambent.")
+async def _with_code(call: Call, spec: FunctionSpec, code: Mapping[str, Any]) -> FunctionSpec:
+    """The spec with the code that a request brings: a package, which is kept, or an image, which is looked up."""
+    if is_image(spec):
+        named = Code(image_uri=code.get("ImageUri"))
+        return await images.looked_up(call.parts, msgspec.structs.replace(spec, code=named))
+    return msgspec.structs.replace(spec, code=await _uploaded(call, code))
+
+
+async def _uploaded(call: Call, code: Mapping[str, Any]) -> Code:
     if code.get("S3Bucket") or code.get("S3Key"):
         raise InvalidParameterValue("Lambent does not read packages from S3 yet: pass the package's bytes as ZipFile.")
     if "ZipFile" not in code:
         raise InvalidParameterValue("Please provide a source for function code.")
-    return await deploy.store_package(call.parts, code["ZipFile"])
+    return deploy.code_of(await deploy.store_package(call.parts, code["ZipFile"]))

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import orjson
@@ -31,11 +32,13 @@ _PATHS: tuple[tuple[re.Pattern[bytes], Operation], ...] = (
 
 class Response(NamedTuple):
     status: int
-    headers: list[tuple[bytes, bytes]]
+    head: bytes
+    """Header lines, each with its end; all but `content-length`."""
     body: bytes
 
 
-Respond = Callable[[Response], None]
+Respond = Callable[[int, bytes, bytes], None]
+"""Takes the members of a `Response`, which on the warm path need not be made."""
 
 
 class Invoker(Protocol):
@@ -78,15 +81,12 @@ class InvokeApi:
     def invoke(self, url: bytes, headers: Headers, body: bytes, respond: Respond) -> None:
         """Invoke: `respond` is called once, sooner or later."""
         request_id = self.new_request_id()
-        path, _, query = url.partition(b"?")
         try:
-            match = _PATHS[0][0].fullmatch(path)
-            if match is None:
-                raise ResourceNotFound(f"No operation at {path.decode('latin-1')}")
-            kind, invocation = self._read(INVOKE, match[1], query, headers, body, request_id)
+            name, query = _name_and_query(url)
+            kind, invocation = self._read(INVOKE, name, query, headers, body, request_id)
             self._begin(kind, invocation, respond)
         except LambdaError as error:
-            respond(error_response(error, request_id))
+            respond(*error_response(error, request_id))
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """The three as ASGI. False: the request is for none of them."""
@@ -103,7 +103,7 @@ class InvokeApi:
                 await EventStreamResponse(send, invocation).run(self._invoker.stream)
                 return True
             answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            self._begin(kind, invocation, lambda response: None if answer.done() else answer.set_result(response))
+            self._begin(kind, invocation, lambda *parts: None if answer.done() else answer.set_result(Response(*parts)))
             response = await answer
         except LambdaError as error:
             response = error_response(error, request_id)
@@ -121,11 +121,18 @@ class InvokeApi:
 
     def _begin(self, kind: bytes, invocation: Invocation, respond: Respond) -> None:
         if kind == b"RequestResponse":
-            self._invoker.begin(invocation, lambda result: respond(_response(result, invocation)))
+
+            def done(result: Outcome | LambdaError) -> None:
+                if isinstance(result, LambdaError):
+                    respond(*error_response(result, invocation.request_id))
+                else:
+                    respond(200, _head(invocation, result), result.payload)
+
+            self._invoker.begin(invocation, done)
             return
         self._invoker.check(invocation)
         if kind == b"DryRun":
-            respond(Response(204, [(b"x-amzn-requestid", invocation.request_id.encode())], b""))
+            respond(204, f"x-amzn-requestid: {invocation.request_id}\r\n".encode(), b"")
             return
         task = asyncio.get_running_loop().create_task(self._enqueue(invocation, respond))
         self._tasks.add(task)
@@ -135,46 +142,51 @@ class InvokeApi:
         try:
             await self._accept(invocation)
         except LambdaError as error:
-            respond(error_response(error, invocation.request_id))
+            respond(*error_response(error, invocation.request_id))
         except Exception as error:
-            respond(error_response(ServiceException(f"The event could not be stored: {error}"), invocation.request_id))
+            failed = ServiceException(f"The event could not be stored: {error}")
+            respond(*error_response(failed, invocation.request_id))
             raise
         else:
-            respond(Response(202, _headers(invocation), b""))
+            respond(202, _head(invocation), b"")
 
 
 def error_response(error: LambdaError, request_id: str) -> Response:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"x-amzn-requestid", request_id.encode()),
-        (b"x-amzn-errortype", error.code.encode()),
-        *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
-    ]
-    return Response(error.status, headers, orjson.dumps(error.body()))
+    more = "".join(f"{name.lower()}: {value}\r\n" for name, value in error.headers.items())
+    head = (
+        f"content-type: application/json\r\nx-amzn-requestid: {request_id}\r\nx-amzn-errortype: {error.code}\r\n{more}"
+    )
+    return Response(error.status, head.encode(), orjson.dumps(error.body()))
 
 
 async def send_response(send: Send, response: Response) -> None:
-    length = (b"content-length", str(len(response.body)).encode())
-    headers = [*response.headers, length] if response.status != 204 else response.headers
+    headers = [(name, value) for line in response.head.splitlines() for name, _, value in [line.partition(b": ")]]
+    if response.status != 204:
+        headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body, "more_body": False})
 
 
-def _response(result: Outcome | LambdaError, invocation: Invocation) -> Response:
-    if isinstance(result, LambdaError):
-        return error_response(result, invocation.request_id)
-    headers = _headers(invocation)
-    headers.append((b"x-amz-executed-version", result.executed_version.encode()))
-    if result.function_error:
-        headers.append((b"x-amz-function-error", result.function_error.encode()))
-    if invocation.log_tail:
-        headers.append((b"x-amz-log-result", base64.b64encode(result.log_tail)))
-    return Response(200, headers, result.payload)
+@lru_cache(10_000)
+def _name_and_query(url: bytes) -> tuple[bytes, bytes]:
+    """Of a request target that `is_invoke` took for Invoke's: the function's name, percent-encoded, and the query."""
+    path, _, query = url.partition(b"?")
+    match = _PATHS[0][0].fullmatch(path)
+    if match is None:
+        raise ResourceNotFound(f"No operation at {path.decode('latin-1')}")
+    return match[1], query
 
 
-def _headers(invocation: Invocation) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"content-type", b"application/json"),
-        (b"x-amzn-requestid", invocation.request_id.encode()),
-        (b"x-amzn-trace-id", invocation.trace_id.encode()),
-    ]
+def _head(invocation: Invocation, outcome: Outcome | None = None) -> bytes:
+    """What the head says of an accepted invocation, and of how it ended."""
+    head = (
+        "content-type: application/json\r\n"
+        f"x-amzn-requestid: {invocation.request_id}\r\nx-amzn-trace-id: {invocation.trace_id}\r\n"
+    )
+    if outcome is not None:
+        head += f"x-amz-executed-version: {outcome.executed_version}\r\n"
+        if outcome.function_error:
+            head += f"x-amz-function-error: {outcome.function_error}\r\n"
+        if invocation.log_tail:
+            head += f"x-amz-log-result: {base64.b64encode(outcome.log_tail).decode()}\r\n"
+    return head.encode("latin-1")

@@ -1,9 +1,10 @@
 """
-Runs asynchronous invocations: claims due events, runs each, and settles or reschedules it as `retry` decides.
+Runs asynchronous invocations: claims due events, somewhat ahead of need, runs each, and settles or reschedules it as `retry` decides.
 
 It waits for something to happen (an event accepted, a run over, the next event due) and looks at the queue then. The
 wall clock, by which events are due, may be set while it waits: so it waits for `CLOCK_CHECK_SECONDS` at most, and what
-an earlier, later clock had put off too far is due at once.
+an earlier, later clock had put off too far is due at once. What happens to a queue that several gateways share is not
+seen: it is looked at every `SHARED_LOOK_SECONDS`, so that one's events are run by another that has room, or outlives it.
 
     D1  every event accepted is run at least once, unless it is given up, which is told
     D2  while this process lives, no event runs twice at once, and none runs again after it has ended
@@ -14,6 +15,7 @@ an earlier, later clock had put off too far is due at once.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -31,14 +33,19 @@ from lambent_core.retry import (
     before_attempt,
 )
 from lambent_gateway.clock import Clock
+from lambent_gateway.drivers.claimed_events import ClaimedEvents
 from lambent_gateway.drivers.event_endings import STORE_RETRY_SECONDS, EventEndings
-from lambent_gateway.stores.events_base import Event, EventQueue, QueuedEvent, Reschedule, Room
+from lambent_gateway.stores.events_base import Event, EventQueue, QueuedEvent, Room
 
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 3_600.0
-"""Longer than any attempt: 15 minutes of run, as long again of waiting for an environment."""
+ATTEMPT_SECONDS_MAX = 1_800.0
+"""15 minutes of run, as long again of waiting for an environment."""
+LEASE_SECONDS = 2 * ATTEMPT_SECONDS_MAX
+"""So long may what was claimed ahead wait for its turn, and still end within its lease."""
 CLOCK_CHECK_SECONDS = 60.0
+SHARED_LOOK_SECONDS = 1.0
+"""The wait of an event whose gateway has no room; a look at an empty queue takes 0.2 ms."""
 WAIT_SECONDS_MIN = 0.01
 """The loop's clock and the wall clock need not run equally fast; this keeps their difference from becoming a busy loop."""
 CLOCK_SET_BACK_SECONDS = 1.0
@@ -88,8 +95,9 @@ class AsyncInvocations:
         self._limits = limits
         self._news = asyncio.Event()
         self._endings = EventEndings(queue, self._news.set)
-        self._running: dict[str, int] = {}
+        self._running = Counter[str]()
         """Attempts under way, by function."""
+        self._claimed = ClaimedEvents()
         self._attempts: set[asyncio.Task[None]] = set()
         self._serving: asyncio.Task[None] | None = None
         self._stopping = False
@@ -121,16 +129,19 @@ class AsyncInvocations:
         self._news.set()
         if self._serving is not None:
             await self._serving
+        for queued in self._claimed.waiting():
+            self._endings.reschedule(queued.lease.id, RetryAt(self._clock.time(), queued.tries))
         if self._attempts:
-            await asyncio.wait(self._attempts, timeout=patience_seconds)
-        for attempt in self._attempts:
-            attempt.cancel()
-        await asyncio.gather(*self._attempts, return_exceptions=True)
+            _, late = await asyncio.wait(self._attempts, timeout=patience_seconds)
+            for attempt in late:
+                attempt.cancel()
+            if late:
+                await asyncio.wait(late)
         await self._endings.close()
 
     def running(self) -> int:
         """Attempts under way."""
-        return sum(self._running.values())
+        return self._running.total()
 
     async def _serve(self) -> None:
         recovered = False
@@ -138,12 +149,13 @@ class AsyncInvocations:
             self._news.clear()
             try:
                 if not recovered:
-                    await self._queue.recover(self._owner, self._clock.time())
+                    # Of an earlier process, or claimed for this one by a claim whose answer was lost.
+                    await self._queue.recover(self._owner, self._clock.time(), self._endings.open.keys())
                     recovered = True
                 wait = await self._claim()
             except Exception as error:  # the queue must be looked at again, whatever it was
-                log.error("the event queue can't be read", error=str(error))
-                wait = STORE_RETRY_SECONDS
+                log.error("the event queue can't be read", error=str(error), cause=str(error.__cause__ or ""))
+                recovered, wait = False, STORE_RETRY_SECONDS
             await self._sleep(wait)
 
     async def _sleep(self, seconds: float | None) -> None:
@@ -154,36 +166,58 @@ class AsyncInvocations:
             pass
 
     async def _claim(self) -> float | None:
-        """Begins what is due and has room. Returns in how many seconds to look again, if nothing happens before."""
-        total = self._limits.total - self.running()
+        """Claims what is due and has room, and begins it. Returns in how many seconds to look again, if nothing happens before."""
+        now, waiting, ahead = self._clock.time(), self._claimed.counts(), self._claimed.begin_claim()
+        total = self._limits.total + ahead.total() - self.running() - waiting.total()
         if total <= 0:
             return None
-        now = self._clock.time()
         if now < self._looked_at - CLOCK_SET_BACK_SECONDS or not self._looked_at:
             await self._queue.hasten(now, now + DELAY_SECONDS_MAX)
         self._looked_at = now
         # A reservation of zero is given up event by event, and so must be claimed.
         reserved = {function: limit for function, limit in self._functions.reserved().items() if limit > 0}
-        room = Room(total, self._limits.per_function, dict(self._running), reserved)
+        room = Room(total, self._limits.per_function, self._running + waiting, reserved, ahead)
         claimed = await self._queue.claim(now, room, lease_seconds=LEASE_SECONDS, owner=self._owner)
+        waiting = self._claimed.counts()
+        for function in {queued.event.function for queued in claimed.events}:
+            if not waiting[function]:
+                self._claimed.ran_out(function)
         for queued in claimed.events:
-            self._begin(queued)
-        if claimed.next_due is None or len(claimed.events) == total:
+            self._take_over(queued, now + LEASE_SECONDS - ATTEMPT_SECONDS_MAX)
+        self._begin_claimed()
+        if len(claimed.events) == total:
             return None
-        return min(max(claimed.next_due - self._clock.time(), WAIT_SECONDS_MIN), CLOCK_CHECK_SECONDS)
+        at_most = SHARED_LOOK_SECONDS if self._queue.shared else CLOCK_CHECK_SECONDS
+        if claimed.next_due is None:
+            return at_most if self._queue.shared else None
+        return min(max(claimed.next_due - self._clock.time(), WAIT_SECONDS_MIN), at_most)
 
-    def _begin(self, queued: QueuedEvent) -> None:
-        if queued.id in self._endings.open_ids:
-            return  # its lease ended under a clock set ahead while it runs; claiming has renewed it (D2)
-        self._endings.open_ids.add(queued.id)
-        function = queued.event.function
-        self._running[function] = self._running.get(function, 0) + 1
-        attempt = asyncio.get_running_loop().create_task(self._attempt(queued))
-        self._attempts.add(attempt)
-        attempt.add_done_callback(self._attempts.discard)
+    def _take_over(self, queued: QueuedEvent, until: float) -> None:
+        under_way = queued.lease.id in self._endings.open
+        self._endings.open[queued.lease.id] = queued.lease
+        if not under_way:  # else its lease ended under a clock set ahead, and claiming has renewed it (D2)
+            self._claimed.add(queued, until)
+
+    def _begin_claimed(self) -> None:
+        while not self._stopping and self.running() < self._limits.total:
+            now = self._clock.time()
+            queued, late = self._claimed.take(now, self._has_room)
+            for each in late:
+                self._endings.reschedule(each.lease.id, RetryAt(now, each.tries))
+            if queued is None:
+                return
+            self._running[queued.event.function] += 1
+            attempt = asyncio.get_running_loop().create_task(self._attempt(queued))
+            self._attempts.add(attempt)
+            attempt.add_done_callback(self._attempts.discard)
+
+    def _has_room(self, function: str) -> bool:
+        most = min(self._limits.per_function, self._functions.reserved().get(function, 0) or self._limits.per_function)
+        return self._running[function] < most
 
     async def _attempt(self, queued: QueuedEvent) -> None:
-        function = queued.event.function
+        function, clock = queued.event.function, asyncio.get_running_loop().time
+        began = clock()
         try:
             ending = await self._ending(queued)
         except asyncio.CancelledError:
@@ -192,27 +226,29 @@ class AsyncInvocations:
             self._running[function] -= 1
             if not self._running[function]:
                 del self._running[function]
+            self._claimed.ended(function, clock() - began)
         match ending:
-            case RetryAt(due, tries):
-                self._endings.reschedule(Reschedule(queued.id, due, tries))
-            case condition:
-                if condition is not None:
-                    self._give_up(queued, condition)
-                self._endings.settle(queued.id)
+            case RetryAt():
+                self._endings.reschedule(queued.lease.id, ending)
+            case _:
+                if ending is not None:
+                    self._give_up(queued.event, ending)
+                self._endings.settle(queued.lease.id)
+        self._begin_claimed()
         self._news.set()  # there is room: the next claim can ride in the commit of this end
 
-    async def _ending(self, queued: QueuedEvent) -> RetryAt | str | None:
-        """How one attempt ended: try again, given up under a condition, or done."""
+    async def _ending(self, queued: QueuedEvent) -> RetryAt | GiveUp | None:
+        """How one attempt ended: try again, given up, or done."""
         event, policy = queued.event, self._functions.policy(queued.event.function, queued.event.qualifier or None)
         if policy is None:
-            return FUNCTION_DELETED
-        decision = before_attempt(policy, accepted_at=event.accepted_at, now=self._clock.time())
+            return GiveUp(FUNCTION_DELETED, queued.tries)
+        decision = before_attempt(policy, queued.tries, accepted_at=event.accepted_at, now=self._clock.time())
         if decision is not None:
-            return decision.condition
+            return decision
         try:
             outcome = await self._run(_invocation(event))
         except ResourceNotFound:
-            return FUNCTION_DELETED
+            return GiveUp(FUNCTION_DELETED, queued.tries)
         except LambdaError:
             return self._after(Failure.PLATFORM, policy, queued)
         except Exception:
@@ -220,22 +256,20 @@ class AsyncInvocations:
             return self._after(Failure.PLATFORM, policy, queued)
         return None if outcome.function_error is None else self._after(Failure.FUNCTION, policy, queued)
 
-    def _after(self, failure: Failure, policy: RetryPolicy, queued: QueuedEvent) -> RetryAt | str:
+    def _after(self, failure: Failure, policy: RetryPolicy, queued: QueuedEvent) -> RetryAt | GiveUp:
         now, accepted_at = self._clock.time(), queued.event.accepted_at
-        decision = after_failure(policy, failure, queued.tries, accepted_at=accepted_at, now=now, jitter=self._chance())
-        return decision.condition if isinstance(decision, GiveUp) else decision
+        return after_failure(policy, failure, queued.tries, accepted_at=accepted_at, now=now, jitter=self._chance())
 
-    def _give_up(self, queued: QueuedEvent, condition: str) -> None:
-        event, tries = queued.event, queued.tries
+    def _give_up(self, event: Event, why: GiveUp) -> None:
         log.warning(
             "asynchronous event given up",
-            condition=str(condition),
+            condition=str(why.condition),
             function=event.function,
             request_id=event.request_id,
-            attempts=tries.attempts,
-            setbacks=tries.setbacks,
+            attempts=why.tries.attempts,
+            setbacks=why.tries.setbacks,
         )
-        self._functions.dropped(event.function, condition)
+        self._functions.dropped(event.function, why.condition)
 
 
 def _invocation(event: Event) -> Invocation:

@@ -8,14 +8,15 @@ from typing import assert_never
 
 import structlog
 
+from lambent_core import images
 from lambent_core.admission import Admission
 from lambent_core.documents import Document
 from lambent_core.errors import InvalidRuntime, LambdaError, ResourceConflict
 from lambent_core.function import LATEST, Function
 from lambent_core.versions import FunctionAlias, FunctionVersion
 from lambent_gateway.drivers.invoker import Invoker
-from lambent_gateway.environments.runtimes import Runtimes
-from lambent_gateway.routes import route_of
+from lambent_gateway.environments.runtimes import OfferedRuntimes
+from lambent_gateway.routes import route_key, route_of
 from lambent_gateway.stores.logs import FunctionLogs
 from lambent_gateway.telemetry import MetricsCollector
 
@@ -30,19 +31,26 @@ class Catalogue:
         invoker: Invoker,
         *,
         admission: Admission,
-        runtimes: Runtimes,
+        runtimes: OfferedRuntimes,
         metrics: MetricsCollector,
         logs: FunctionLogs,
         region: str,
         account: str,
     ) -> None:
         self._invoker = invoker
+        self._shown: dict[str, tuple[Function, str]] = {}
+        """Versions that can be invoked if their runtime is offered, by route key."""
         self._admission = admission
         self._runtimes = runtimes
         self._metrics = metrics
         self._logs = logs
         self._region = region
         self._account = account
+
+    def refresh(self) -> None:
+        """Other runtimes are offered now: which function runs on what is looked at again."""
+        for function, version in list(self._shown.values()):
+            self._put(function, version)
 
     def changed(self, earlier: Document | None, document: Document | None) -> None:
         match document or earlier:
@@ -56,20 +64,25 @@ class Catalogue:
 
     def _changed(self, function: Function) -> None:
         self._admission.reserve(function.name, function.spec.reserved_concurrent_executions)
+        self._invoker.idle_for(function.name, function.spec.idle_seconds)
+        self._invoker.share_pods(function.name, function.spec.environments_per_pod)
         status = function.status
         match status.state:
             case "Active" | "Inactive":
-                if status.last_update_status != "InProgress" or (function.name not in self._invoker.routing.by_key):
+                settled = status.last_update_status not in ("InProgress", "Failed")
+                if settled or function.name not in self._invoker.routing.by_key:
                     self._put(function, LATEST)
             case "Pending" | "Failed" | "Deleting":
+                self._shown.pop(route_key(function.name, LATEST), None)
                 self._invoker.remove_route(function.name, LATEST, _wrong_state(status.state))
             case _:
                 assert_never(status.state)
 
     def _put(self, function: Function, version: str) -> None:
+        self._shown[route_key(function.name, version)] = (function, version)
         choice = self._runtimes.choose(function)
         if choice is None:
-            self._invoker.remove_route(function.name, version, _no_runtime(function, sorted(self._runtimes.pythons)))
+            self._invoker.remove_route(function.name, version, _no_runtime(function, self._runtimes))
             return
         if choice.note:
             log.warning("runtime replaced", function=function.name, version=version, note=choice.note)
@@ -79,12 +92,16 @@ class Catalogue:
 
     def _removed(self, name: str) -> None:
         """Of its versions and aliases each is told by itself, a moment later."""
+        self._shown.pop(route_key(name, LATEST), None)
         self._invoker.remove_route(name, LATEST)
         self._admission.reserve(name, None)
+        self._invoker.idle_for(name, None)
+        self._invoker.share_pods(name, 1)
         self._metrics.forget(name)
         self._logs.forget(name)
 
     def _version_removed(self, version: FunctionVersion) -> None:
+        self._shown.pop(route_key(version.function_name, version.version), None)
         self._invoker.remove_route(version.function_name, version.version)
 
 
@@ -94,9 +111,12 @@ def _wrong_state(state: str) -> LambdaError:
     )
 
 
-def _no_runtime(function: Function, pythons: list[str]) -> LambdaError:
-    installed = ", ".join(f"python{version}" for version in pythons)
+def _no_runtime(function: Function, runtimes: OfferedRuntimes) -> LambdaError:
+    if images.is_image(function.spec):
+        return InvalidRuntime(
+            f"The image {function.spec.code.image_uri} of function {function.name} can't run here: what it starts was not looked up."
+        )
     return InvalidRuntime(
         f"Runtime {function.spec.runtime} of function {function.name} is not available here. "
-        f"This machine runs {installed}, provided.al2 and provided.al2023."
+        f"This {runtimes.where} runs {', '.join(runtimes.offered) or 'nothing yet: it has no RuntimePool'}."
     )

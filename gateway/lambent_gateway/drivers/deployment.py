@@ -1,5 +1,6 @@
 """
-Brings functions from Pending to Active, and updates from InProgress to Successful: the dull half of `lambent_core.deployment`.
+Brings functions from Pending to Active, and updates from InProgress to Successful: the dull half of `lambent_core.deployment`, and
+of `lambent_core.generations` for what was changed by others.
 
 It follows the document store, so that it also goes on with what a crash interrupted.
 """
@@ -9,20 +10,62 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from lambent_core import deployment
-from lambent_core.documents import Document, DocumentConflict, DocumentStore, PackageStore
-from lambent_core.function import Function
+import structlog
 
+from lambent_core import deployment, generations, images, layers
+from lambent_core.caller import Caller
+from lambent_core.documents import Document, DocumentConflict, DocumentStore, PackageStore
+from lambent_core.errors import AccessDenied, InvalidParameterValue, ServiceUnavailable
+from lambent_core.function import Code, Function, FunctionLayer, FunctionSpec
+from lambent_core.generations import Problem
+from lambent_core.images import ImageProblem, Images
+from lambent_core.layer_names import LayerReference, document_name
+from lambent_core.layers import LayerVersion
+from lambent_core.package import inline_files
+from lambent_gateway import code_packages
+from lambent_gateway.clock import Clock
+from lambent_gateway.code_packages import UnusableCode
+from lambent_gateway.images import with_image
+
+log = structlog.get_logger(__name__)
+
+_STORE_PAUSE_SECONDS = 1.0
+"""From a request that a store could not answer to the next try."""
+IMAGE_PAUSE_SECONDS_MIN, IMAGE_PAUSE_SECONDS_MAX = 10.0, 300.0
+"""From one look for an image that can't be had to the next; as the kubelet does, which begins with 10 s and ends with 5 min."""
 _PATIENCE_SECONDS = 1.0
 """How long an answer to a change is held back for its settling. It takes milliseconds; a slow disk must not hold callers up."""
 
 
 class Deployments:
-    def __init__(self, documents: DocumentStore, packages: PackageStore, ids: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        documents: DocumentStore,
+        packages: PackageStore,
+        ids: Callable[[], str],
+        *,
+        clock: Clock,
+        url_of: Callable[[Function], str | None],
+        caller: Caller,
+        images: Images | None = None,
+    ) -> None:
+        """
+        `caller` stands for whoever writes documents past the API: its account and region are the platform's.
+
+        `images` None: there are no containers here, and so no functions that are images.
+        """
         self._documents = documents
         self._packages = packages
         self._ids = ids
+        self._clock = clock
+        self._url_of = url_of
+        self._caller = caller
+        self._images = images
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        """Functions whose last change is brought about anew if it failed: a layer or an image that it lacked has come."""
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        """For images of functions that wait for them."""
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
@@ -30,12 +73,16 @@ class Deployments:
         self._unsubscribe = self._documents.subscribe(self._changed)
         for function in self._documents.list(Function):
             self._changed(None, function)
+            if generations.awaits_image(function):
+                self._look_later(function, None)
+        for version in self._documents.list(LayerVersion):
+            self._changed(None, version)
 
     async def stop(self) -> None:
         if self._unsubscribe:
             self._unsubscribe()
             self._unsubscribe = None
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *self._looks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -47,17 +94,150 @@ class Deployments:
             await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
 
     def _changed(self, _: Document | None, new: Document | None) -> None:
-        if isinstance(new, Function) and deployment.is_unsettled(new):
-            name = new.metadata.name
-            if name not in self._tasks:
-                task = self._tasks[name] = asyncio.get_running_loop().create_task(self._settle(name))
-                task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        match new:
+            case Function() if deployment.is_unsettled(new):
+                self._take_up(new.metadata.name)
+            case LayerVersion() if new.status.state == "Active":
+                for function in self._documents.list(Function):
+                    if generations.awaits_layer(function, new.reference):
+                        self._bring_about_anew(function.metadata.name)
+
+    def _bring_about_anew(self, name: str) -> None:
+        self._again.add(name)
+        self._take_up(name)
+
+    def _take_up(self, name: str) -> None:
+        if name not in self._tasks:
+            task = self._tasks[name] = asyncio.get_running_loop().create_task(self._settle(name))
+            task.add_done_callback(lambda _: self._tasks.pop(name, None))
 
     async def _settle(self, name: str) -> None:
-        while (function := self._documents.get(Function, name)) and deployment.is_unsettled(function):
-            problem = deployment.package_problem(function, self._packages.size(function.spec.code.sha256 or ""))
-            done = deployment.settled(function, problem, revision_id=self._ids())
+        while function := self._documents.get(Function, name):
+            again = name in self._again
+            self._again.discard(name)
             try:
-                await self._documents.put(done, function.metadata.resource_version)
-            except DocumentConflict:
-                continue
+                if deployment.is_unsettled(function):
+                    await self._settle_once(function)
+                elif again and generations.has_failed(function):
+                    await self._documents.put(generations.once_more(function), function.metadata.resource_version)
+                else:
+                    return
+            except (DocumentConflict, ServiceUnavailable) as error:
+                if again:
+                    self._again.add(name)
+                if isinstance(error, ServiceUnavailable):
+                    log.warning("a function could not be settled yet", function=name, error=error.message)
+                    await asyncio.sleep(_STORE_PAUSE_SECONDS)
+
+    async def _settle_once(self, function: Function) -> None:
+        if generations.is_foreign(function):
+            done = await self._brought_about(function)
+        else:
+            done = deployment.settled(function, await self._problem_of(function), revision_id=self._ids())
+        await self._documents.put(done, function.metadata.resource_version)
+        if generations.awaits_image(done):
+            self._look_later(done, function.spec)
+
+    def _look_later(self, function: Function, wanted: FunctionSpec | None) -> None:
+        name = function.metadata.name
+        earlier = self._looks.pop(name, None)
+        if earlier is not None:
+            earlier.cancel()
+        task = asyncio.get_running_loop().create_task(self._look(name, function.metadata.uid, wanted))
+        self._looks[name] = task
+        task.add_done_callback(lambda done: self._looks.pop(name) if self._looks.get(name) is done else None)
+
+    async def _look(self, name: str, uid: str, wanted: FunctionSpec | None) -> None:
+        """
+        Looks for an image until it can be had, then has the function settled anew. Nothing is written before.
+
+        `wanted` None: which image it is was seen by a gateway that is no more, so settling it tells.
+        """
+        pause = IMAGE_PAUSE_SECONDS_MIN
+        while True:
+            await asyncio.sleep(pause)
+            function = self._documents.get(Function, name)
+            if function is None or function.metadata.uid != uid or not generations.awaits_image(function):
+                return
+            if wanted is None or await self._can_be_had(wanted, function.status.code):
+                self._bring_about_anew(name)
+                return
+            pause = min(2 * pause, IMAGE_PAUSE_SECONDS_MAX)
+
+    async def _can_be_had(self, wanted: FunctionSpec, before: Code | None) -> bool:
+        try:
+            await self._image_of(wanted, before)
+        except ImageProblem:
+            return False
+        return True
+
+    async def _problem_of(self, function: Function) -> str | None:
+        """What is wrong with the packages of a change that the API was given; an image was looked up before it was taken."""
+        if images.is_image(function.spec):
+            return None
+        stored_size = await self._packages.size(function.spec.code.sha256 or "")
+        problem = deployment.package_problem(function, stored_size)
+        for layer in function.status.layers:
+            if problem is None and await self._packages.size(layer.sha256) is None:
+                problem = f"The package of layer {layer.layer} is not in the package store: publish the layer again."
+        return problem
+
+    async def _brought_about(self, function: Function) -> Function:
+        found: list[FunctionLayer] = []
+        outcome: Code | Problem | None = generations.problem_of(function.spec)
+        if outcome is None:
+            try:
+                found = self._layers_of(function)
+                outcome = await self._code_of(function)
+                if found:
+                    outcome = await code_packages.measured(self._packages, outcome)
+                    layers.check_size(outcome, found)
+            except UnusableCode as error:
+                outcome = Problem("InvalidZipFileException", str(error))
+            except ImageProblem as problem:
+                outcome = Problem(problem.code, problem.message)
+            except (InvalidParameterValue, AccessDenied) as error:
+                outcome = Problem("InvalidConfiguration", f"spec.layers: {error.message}")
+        return generations.brought_about(
+            function,
+            outcome,
+            layers=found,
+            url=self._url_of(function),
+            revision_id=self._ids(),
+            now=self._clock.time(),
+        )
+
+    async def _code_of(self, function: Function) -> Code:
+        """
+        What the code of a foreign change comes to: inline code is packed and kept, an image looked up.
+
+        Raises UnusableCode or ImageProblem.
+        """
+        spec = function.spec
+        code = spec.code
+        if images.is_image(spec):
+            return await self._image_of(spec, function.status.code)
+        if code.sha256 is not None:
+            size = await self._packages.size(code.sha256)
+            if size is None:
+                raise code_packages.not_uploaded(code.sha256)
+            return Code(sha256=code.sha256, size=size)
+        if code.inline is None:
+            raise UnusableCode("spec.code: give the code as inline, or upload it and name its sha256.")
+        files = code.inline
+        if isinstance(files, str):
+            files = inline_files(files, handler=spec.handler or "", runtime=spec.runtime or "")
+        package = await code_packages.packed(self._packages, files)
+        return Code(sha256=package.sha256, size=package.size, unzipped_size=package.unzipped_size)
+
+    async def _image_of(self, spec: FunctionSpec, before: Code | None) -> Code:
+        """Raises ImageProblem."""
+        assert self._images is not None, "only on Kubernetes do others change functions"
+        return (await with_image(images.still_known(spec, before), self._images)).code
+
+    def _layers_of(self, function: Function) -> list[FunctionLayer]:
+        wanted, kept = function.spec.layers, function.status.layers
+        return layers.resolved(wanted, self._layer_version, kept=kept, caller=self._caller)
+
+    def _layer_version(self, reference: LayerReference) -> LayerVersion | None:
+        return self._documents.get(LayerVersion, document_name(reference.name, reference.version))

@@ -5,36 +5,31 @@ An invocation under way, and the execution environment it runs on: what both kno
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from lambent_core.errors import LambdaError
-from lambent_core.invocation import Invocation, Outcome
+import msgspec
+
+from lambent_core.census import AgentEntry
+from lambent_core.invocation import Invocation
 from lambent_core.link import Frame, FrameType, Report, decode_error, decode_report
 from lambent_core.log_lines import LogTail
 from lambent_core.placement import EnvironmentId, InvocationId
-from lambent_gateway.drivers.fleet import Initialized, Specialization
+from lambent_gateway.drivers.orphans import Orphan
+from lambent_gateway.drivers.runner import Done
 from lambent_gateway.environments.agents import Agent
+from lambent_gateway.environments.link_bodies import Initialized, Specialization
 from lambent_gateway.routes import Route
+from lambent_gateway.sinks import Sink
 
+OVERDUE_SECONDS = 5.0
+"""A connection that has not reported this long after the time-out is cut."""
 LINE_BYTES_MAX = 262_144
 """An event of a log may have so many bytes (CloudWatch Logs quotas, "Event size")."""
 
-Done = Callable[[Outcome | LambdaError], None]
 
-
-class Sink(Protocol):
-    """Where a streamed response goes."""
-
-    def start(self, content_type: str, version: str) -> None: ...
-    def chunk(self, data: bytes, agent: Agent) -> None:
-        """A receiver that can't follow pauses the agent's transport, and resumes it."""
-
-
-@dataclass(slots=True)
-class Pending:
+class Pending(msgspec.Struct):
     """An accepted invocation, until it is answered."""
 
     id: InvocationId
@@ -43,22 +38,28 @@ class Pending:
     done: Done
     sink: Sink | None
     accepted_at: float
+    began: float = 0.0
+    """Unix time at which it was sent to an environment."""
     payload: bytes = b""
     error_type: str = ""
     function_error: bool = False
-    log: list[bytes] = field(default_factory=list)
-    """Whole lines that are not written to the log yet."""
+    log_begun: bool = False
+    """Its first lines are in the log already; else all of them are written when it ends."""
     tail: LogTail | None = None
 
 
 class Told(Protocol):
     """Who is told what happens in an environment: the invoker."""
 
+    def per_pod(self, environment: ExecutionEnvironment) -> int:
+        """Environments of its function in one pod, at most."""
+
     def claimed(self, environment: ExecutionEnvironment, agent: Agent) -> Specialization: ...
     def initialized(self, environment: ExecutionEnvironment, outcome: Initialized) -> None: ...
     def logged(self, environment: ExecutionEnvironment, text: bytes) -> None: ...
     def reported(self, environment: ExecutionEnvironment, report: Report) -> None: ...
-    def lost(self, environment: ExecutionEnvironment) -> None: ...
+    def leaving(self, environment: ExecutionEnvironment) -> None: ...
+    def lost(self, environment: ExecutionEnvironment, reason: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -72,13 +73,52 @@ class ExecutionEnvironment:
     asked_at: float
     agent: Agent | None = None
     running: Pending | None = None
+    unknown: str | None = None
+    """Request id of what it ran when it came from a gateway that was lost."""
+    orphan: Orphan | None = None
+    """The same, once somebody waits for it here."""
+    redirected: str | None = None
+    """The gateway that it goes to instead of being shut down."""
     counted: bool = True
     """The scheduler knows it. False for one that outlived the last gateway and is not free yet."""
     init_ns: int = 0
     """Until the first REPORT has told it."""
-    overdue_at: float = inf
+    init_error: str | None = None
+    """Why its last initialisation failed; None once an invocation has succeeded."""
     unfinished_line: bytes = b""
     """Output since the last newline: a chunk of output ends anywhere, an event of the log at a line's end."""
+
+    @property
+    def overdue_at(self) -> float:
+        """Unix time at which whatever it runs should have been reported long ago: the agent enforces the time-out."""
+        if self.running is None:
+            return inf
+        return self.running.began + self.running.route.timeout_ms / 1000 + OVERDUE_SECONDS
+
+    @property
+    def revision(self) -> str:
+        return self.route.revision
+
+    @property
+    def memory_mb(self) -> int:
+        return self.route.memory_mb
+
+    @property
+    def environments_per_pod(self) -> int:
+        return self.told.per_pod(self)
+
+    def entry(self, pod: str, pool: str) -> AgentEntry:
+        metadata = self.route.function.metadata
+        return AgentEntry(
+            pod,
+            pool,
+            "claimed",
+            metadata.name,
+            metadata.uid,
+            self.route.revision,
+            self.route.memory_mb,
+            self.init_error,
+        )
 
     def claimed(self, agent: Agent) -> Specialization:
         self.agent = agent
@@ -103,25 +143,37 @@ class ExecutionEnvironment:
             self.route.metrics.cold_start(phase.removesuffix("Ns"), ns / 1e9)
         self.told.initialized(self, outcome)
 
+    def answered(self, payload: bytes, report: Report) -> None:
+        """A response and its report, which came together."""
+        if (answered := self.running or self.orphan) is not None:
+            answered.payload = payload
+        self.told.reported(self, report)
+
     def frame_received(self, frame: Frame) -> None:
         running, type = self.running, frame.type
+        answered = running or self.orphan
         if type == FrameType.REPORT:
             self.told.reported(self, decode_report(frame.body))
         elif type == FrameType.LOG:
             self.told.logged(self, frame.body)
-        elif running is None:
+        elif answered is None:
             return  # answers a gateway that is no more; the event, if it was one, comes again
         elif type == FrameType.RESPONSE:
-            running.payload = frame.body
+            answered.payload = frame.body
         elif type == FrameType.ERROR:
-            running.error_type, running.payload = decode_error(frame.body)
-            running.function_error = True
-        elif running.sink is not None and self.agent is not None:
+            answered.error_type, answered.payload = decode_error(frame.body)
+            answered.function_error = True
+        elif running is not None and running.sink is not None and self.agent is not None:
             self._streamed(frame, running, running.sink, self.agent)
 
-    def lost(self) -> None:
+    def leaving(self) -> None:
+        self.told.leaving(self)
+
+    def lost(self, reason: str = "") -> None:
         self.agent = None
-        self.told.lost(self)
+        if self.orphan is not None:
+            self.orphan.lost()
+        self.told.lost(self, reason)
 
     def _streamed(self, frame: Frame, running: Pending, sink: Sink, agent: Agent) -> None:
         if frame.type == FrameType.STREAM_CHUNK:

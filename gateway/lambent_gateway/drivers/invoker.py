@@ -8,39 +8,44 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from itertools import count
-from math import inf
+from typing import cast
 
 import structlog
 
 from lambent_core import billing
 from lambent_core.admission import ThrottleReason
+from lambent_core.census import NONE_AT_ALL
 from lambent_core.errors import LambdaError, ResourceNotFound, ServiceException, TooManyRequests
+from lambent_core.function import EnvironmentCounts
 from lambent_core.invocation import LATEST, Invocation, Outcome
 from lambent_core.link import InvokeHead, Report, ReportStatus, encode_invoke
 from lambent_core.log_lines import LogTail
-from lambent_core.placement import Effect, EnvironmentId, Fail, InvocationId, Refuse, Run, Start, Stop
+from lambent_core.names import resource_name
+from lambent_core.placement import Effect, EnvironmentId, Fail, InvocationId, Refuse, Run, Spare, Start, Stop
+from lambent_core.retention import named_packages
 from lambent_core.scheduling import Scheduler
 from lambent_gateway.clock import Clock
-from lambent_gateway.drivers.execution import Done, ExecutionEnvironment, Pending, Sink
-from lambent_gateway.drivers.fleet import Fleet, Initialized, Specialization
-from lambent_gateway.drivers.streaming import QueueSink
-from lambent_gateway.environments.agents import Agent, SlotState
+from lambent_gateway.drivers.execution import ExecutionEnvironment, Pending
+from lambent_gateway.drivers.fleet import Fleet
+from lambent_gateway.drivers.orphans import Orphan, Orphans
+from lambent_gateway.drivers.runner import Done, Runner
+from lambent_gateway.environments.agents import Agent
+from lambent_gateway.environments.link_bodies import Initialized, SlotState, Specialization
 from lambent_gateway.routes import Route
 from lambent_gateway.routing import Routing
+from lambent_gateway.sinks import Sink
 from lambent_gateway.stores.logs import LogWriter
 
 log = structlog.get_logger(__name__)
 
-OVERDUE_SECONDS = 5.0
-"""The agent enforces the time-out; a connection that has not reported this long after it is cut."""
 SWEEP_SECONDS = 1.0
 UNUSABLE = ("Runtime.InvalidZipFile", "Sandbox.Failure")
 """Errors after which an environment will never run anything: it is given up, and the next invocation gets another."""
 
 
-class Invoker:
+class Invoker(Runner):
     """Owns the environments and the invocations under way."""
 
     def __init__(
@@ -48,21 +53,30 @@ class Invoker:
         scheduler: Scheduler,
         routing: Routing,
         *,
+        now: Callable[[], float],
         clock: Clock,
         write_log: LogWriter,
         specialize: Callable[[ExecutionEnvironment, bool], Specialization],
         new_log_stream: Callable[[str], str],
+        gateway_of: Callable[[str], str | None] = lambda function: None,
     ) -> None:
+        """`gateway_of` is the address that agents of a function dial, where another gateway owns it."""
         self.scheduler = scheduler
         self.routing = routing
+        self._now = now
+        """The event loop's time: `asyncio.get_running_loop` is a system call in Python 3.11."""
         self._clock = clock
         self._write_log = write_log
         self._specialize = specialize
         self._new_log_stream = new_log_stream
-        self._ids = count(1)
+        self._gateway_of = gateway_of
+        self._ids = cast(Iterator[InvocationId], count(1))
         self._pending: dict[InvocationId, Pending] = {}
         self._environments: dict[EnvironmentId, ExecutionEnvironment] = {}
+        self._per_pod: dict[str, int] = {}
+        """By function, where it may be more than one environment."""
         self._wakeups: dict[str, tuple[float, asyncio.TimerHandle]] = {}
+        self._orphans = Orphans()
         self._sweeper: asyncio.TimerHandle | None = None
         self._fleet: Fleet
 
@@ -73,42 +87,37 @@ class Invoker:
     # --- for callers
 
     def begin(self, invocation: Invocation, done: Done, sink: Sink | None = None) -> None:
-        """Starts an invocation; `done` is called once. Raises `LambdaError` where it can't begin (404, 409, 429, 502)."""
         routing = self.routing
         route = routing.direct.get((invocation.function_name, invocation.qualifier)) or routing.find(invocation)
-        now = asyncio.get_running_loop().time()
-        id = InvocationId(next(self._ids))
-        pending = self._pending[id] = Pending(id, invocation, route, done, sink, now)
+        id, now = next(self._ids), self._now()
+        pending = Pending(id, invocation, route, done, sink, now)
         if invocation.log_tail:
             pending.tail = LogTail()
+        warm = self.scheduler.take(route.name, route.key, id)
+        if warm is not None:
+            self._pending[id] = pending
+            route.metrics.running += 1
+            self._run(pending, self._environments[warm])
+            return
         effects = self.scheduler.accept(route.name, route.key, id, now=now)
         if isinstance(effects, ThrottleReason):
-            del self._pending[id]
             route.metrics.throttled(effects)
             raise throttled(effects, off=self.scheduler.admission.reserved.get(route.name) == 0)
+        self._pending[id] = pending
         route.metrics.running += 1
         self._perform(route.key, effects)
 
+    def resume(self, orphan: Orphan) -> None:
+        """The gateway that ran an invocation is lost: its environment comes here, or has come."""
+        request_id = orphan.invocation.request_id
+        for environment in self._environments.values():
+            if environment.unknown == request_id and not environment.counted:
+                environment.orphan = orphan
+                return
+        self._orphans.put(orphan)
+
     def check(self, invocation: Invocation) -> None:
-        """Raises the `LambdaError` that `begin` would raise for the function's own sake."""
         self.routing.find(invocation)
-
-    async def run(self, invocation: Invocation) -> Outcome:
-        """The same, awaited. Raises `LambdaError`."""
-        future: asyncio.Future[Outcome | LambdaError] = asyncio.get_running_loop().create_future()
-        self.begin(invocation, lambda result: None if future.done() else future.set_result(result))
-        result = await future
-        if isinstance(result, LambdaError):
-            raise result
-        return result
-
-    async def stream(
-        self, invocation: Invocation, start: Callable[[str, str], None], chunk: Callable[[bytes], Awaitable[None]]
-    ) -> Outcome:
-        """Runs with a streamed response. Raises `LambdaError`. If the function answered whole, `start` is not called."""
-        sink = QueueSink()
-        self.begin(invocation, sink.finish, sink)
-        return await sink.drain(start, chunk)
 
     def dropped(self, name: str, condition: str) -> None:
         """Counts an event that was given up."""
@@ -126,12 +135,58 @@ class Invoker:
             counts[name, "busy"] += len(placement.busy)
         return counts
 
+    def environments(self) -> dict[str, EnvironmentCounts]:
+        """The same by the name of the function's resource."""
+        counts: dict[str, EnvironmentCounts] = {}
+        for key, placement in self.scheduler.placements.items():
+            name = resource_name(key.partition(":")[0])
+            so_far = counts.get(name, NONE_AT_ALL)
+            counts[name] = EnvironmentCounts(
+                ready=so_far.ready + len(placement.idle) + len(placement.busy),
+                busy=so_far.busy + len(placement.busy),
+                starting=so_far.starting + len(placement.starting),
+            )
+        return counts
+
+    def packages(self) -> set[str]:
+        """Digests of what environments were made of."""
+        made_of = (named_packages(environment.route.function) for environment in self._environments.values())
+        return set[str]().union(*made_of)
+
     # --- for the catalogue
 
     def put_route(self, route: Route) -> None:
         earlier = self.routing.put(route)
         if earlier is not None and earlier.revision != route.revision:
             self._perform(route.key, self.scheduler.revised(route.key, now=self._now()))
+        self._fleet.prepare(route.runtime.pool)
+        self._keep(route)
+
+    def hand_over(self) -> None:
+        """Other functions are this gateway's own now: environments of the rest go to where they belong, as they come free."""
+        for environment in list(self._environments.values()):
+            environment.redirected = self._gateway_of(environment.route.name)
+            if environment.redirected is not None:
+                self.leaving(environment)
+        for route in list(self.routing.by_key.values()):
+            self._keep(route)
+
+    def _keep(self, route: Route) -> None:
+        """`replicas` are of the function's moving state, and for its owner to keep."""
+        if route.version == LATEST:
+            count = 0 if self._gateway_of(route.name) else route.function.spec.replicas
+            self._perform(route.key, self.scheduler.keep(route.key, count, now=self._now()))
+
+    def idle_for(self, name: str, seconds: float | None) -> None:
+        for version, effects in self.scheduler.idle_for(name, seconds, now=self._now()).items():
+            self._perform(version, effects)
+
+    def share_pods(self, name: str, environments: int) -> None:
+        """So many environments of the function's versions may be in one pod from now on."""
+        if environments > 1:
+            self._per_pod[name] = environments
+        else:
+            self._per_pod.pop(name, None)
 
     def remove_route(self, name: str, version: str, error: LambdaError | None = None) -> None:
         """With `error` the version is still there, and that is what its callers get."""
@@ -149,12 +204,22 @@ class Invoker:
         environment.counted = False
         if slot.state == "idle":
             self._adopt(environment)
+        else:
+            environment.unknown = slot.request_id
+            environment.orphan = self._orphans.take(slot.request_id)
         return environment
 
     # --- told by environments
 
+    def per_pod(self, environment: ExecutionEnvironment) -> int:
+        return self._per_pod.get(environment.route.name, 1)
+
+    def leaving(self, environment: ExecutionEnvironment) -> None:
+        """Its agent was told to end: it gets no further invocation, and is shut down once it is free."""
+        self._perform(environment.route.key, self.scheduler.leaving(environment.id, now=self._now()))
+
     def claimed(self, environment: ExecutionEnvironment, agent: Agent) -> Specialization:
-        return self._specialize(environment, self._fleet.size(agent, environment.route.memory_mb))
+        return self._specialize(environment, self._fleet.size(agent, environment))
 
     def initialized(self, environment: ExecutionEnvironment, outcome: Initialized) -> None:
         route, now = environment.route, self._clock.time()
@@ -163,6 +228,8 @@ class Invoker:
             text += route.system_log.init_report(now, outcome.status, outcome.init_ns, "init", outcome.error_type or "")
         if text:
             self._write_log(route.name, int(now * 1000), environment.log_stream, None, text)
+        failed = {"success": None, "timeout": "Sandbox.Timedout"}.get(outcome.status, outcome.error_type or "Unknown")
+        self._note_init_error(environment, failed)
         if environment.counted:
             self._perform(route.key, self.scheduler.ready(environment.id, now=self._now()))
         else:
@@ -175,28 +242,24 @@ class Invoker:
             if lines:
                 self._write_log(environment.route.name, at_ms, environment.log_stream, None, lines)
             return
-        running.log.append(lines)
-        if running.tail is not None:
-            running.tail.add(lines)
-        self._flush(environment, running, at_ms)
+        self._tell(environment, running, at_ms, self._log_head(running) + lines)
 
     def reported(self, environment: ExecutionEnvironment, report: Report) -> None:
         running = environment.running
         if running is None:
             self._adopt(environment)
+            if (orphan := environment.orphan) is not None:
+                environment.orphan = None
+                orphan.reported(report, environment.route.version)
             return
         environment.running = None
-        environment.overdue_at = inf
-        now = self._now()
-        self._end_log(environment, running, report)
-        route, metrics = running.route, running.route.metrics
-        metrics.invocations += 1
-        metrics.errors += running.function_error
-        metrics.duration.observe(now - running.accepted_at)
-        metrics.billed_mb_ms += route.memory_mb * billing.billed_ms(report.duration_ns, environment.init_ns)
+        now, route, init_ns = self._now(), running.route, environment.init_ns
         environment.init_ns = 0
+        self._end_log(environment, running, report, init_ns)
+        billed_ms = billing.billed_ms(report.duration_ns, init_ns)
+        route.metrics.ended(now - running.accepted_at, route.memory_mb * billed_ms, error=running.function_error)
         self._settle(
-            running.id,
+            running,
             Outcome(
                 payload=running.payload,
                 function_error="Unhandled" if running.function_error else None,
@@ -206,17 +269,24 @@ class Invoker:
                 log_tail=bytes(running.tail) if running.tail is not None else b"",
             ),
         )
-        self._perform(route.key, self.scheduler.finished(environment.id, now=now))
+        if not self.scheduler.give_back(environment.id, now=now):
+            self._perform(route.key, self.scheduler.finished(environment.id, now=now))
+        elif route.key not in self._wakeups:
+            self._arm(route.key)
+        if environment.init_error is not None and report.status is ReportStatus.SUCCESS:
+            self._note_init_error(environment, None)  # it was initialised anew for this invocation
+        if environment.redirected is not None:
+            self.leaving(environment)
         if report.error_type in UNUSABLE and environment.agent is not None:
             environment.agent.close(report.error_type)
 
-    def lost(self, environment: ExecutionEnvironment) -> None:
+    def lost(self, environment: ExecutionEnvironment, reason: str) -> None:
         self._environments.pop(environment.id, None)
-        self._perform(environment.route.key, self.scheduler.lost(environment.id, now=self._now()))
+        self._perform(environment.route.key, self.scheduler.lost(environment.id, now=self._now()), reason)
 
     # --- doing what the scheduler says
 
-    def _perform(self, version: str, effects: list[Effect]) -> None:
+    def _perform(self, version: str, effects: list[Effect], reason: str = "") -> None:
         for effect in effects:
             match effect:
                 case Run(invocation, environment):
@@ -225,66 +295,73 @@ class Invoker:
                     self._start(environment)
                 case Stop(environment):
                     self._stop(environment)
+                case Spare(environment, useless):
+                    self._spare(environment, useless)
                 case Refuse(invocation, reason):
-                    self._pending[invocation].route.metrics.throttled(reason)
-                    self._settle(invocation, throttled(reason))
+                    pending = self._pending[invocation]
+                    pending.route.metrics.throttled(reason)
+                    self._settle(pending, throttled(reason))
                 case Fail(invocation, removed):
-                    self._settle(invocation, self._failure(self._pending[invocation], removed))
+                    pending = self._pending[invocation]
+                    self._settle(pending, self._failure(pending, removed, reason))
         self._arm(version)
 
     def _run(self, pending: Pending, environment: ExecutionEnvironment) -> None:
         agent, invocation = environment.agent, pending.invocation
         assert agent is not None
         environment.running = pending
-        now = self._clock.time()
-        environment.overdue_at = now + pending.route.timeout_ms / 1000 + OVERDUE_SECONDS
+        pending.began = now = self._clock.time()
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         head = InvokeHead(
-            request_id=invocation.request_id,
-            invoked_function_arn=invocation.caller.function_arn(invocation.function_name, invocation.qualifier),
-            trace_id=invocation.trace_id,
-            client_context=invocation.client_context,
+            invocation.request_id,
+            invocation.caller.function_arn(invocation.function_name, invocation.qualifier),
+            invocation.trace_id,
+            invocation.client_context,
         )
         deadline_ms = int(now * 1000) + pending.route.timeout_ms
         agent.write(encode_invoke(deadline_ms, head, invocation.payload, stream=pending.sink is not None))
-        text = pending.route.system_log.start(now, invocation.request_id)
-        pending.log.append(text)
-        if pending.tail is not None:
-            pending.tail.add(text)
 
     def _start(self, id: EnvironmentId) -> None:
         route = self.routing.by_key[self.scheduler.homes[id]]
-        self._fleet.want(id, route.runtime.pool, self._new_environment(id, route))
+        self._fleet.want(id, route.runtime.pool, route.key, self._new_environment(id, route))
 
     def _stop(self, id: EnvironmentId) -> None:
         environment = self._environments.pop(id)
-        if not self._fleet.give_up(id) and environment.agent is not None:
+        if self._fleet.give_up(id) or environment.agent is None:
+            return
+        if environment.redirected is not None:
+            self._fleet.redirect(environment.agent, environment.redirected)
+        else:
             self._fleet.shut_down(environment.agent)
 
-    def _settle(self, id: InvocationId, result: Outcome | LambdaError) -> None:
-        pending = self._pending.pop(id)
+    def _spare(self, id: EnvironmentId, useless: bool) -> None:
+        if self._fleet.give_up(id) if useless else self._fleet.spare(id):
+            environment = self._environments.pop(id)
+            self._perform(environment.route.key, self.scheduler.withdrawn(id, now=self._now()))
+
+    def _settle(self, pending: Pending, result: Outcome | LambdaError) -> None:
+        del self._pending[pending.id]
         pending.route.metrics.running -= 1
         self.scheduler.end(pending.route.name)
         pending.done(result)
 
-    def _failure(self, pending: Pending, removed: bool) -> LambdaError:
+    def _failure(self, pending: Pending, removed: bool, reason: str) -> LambdaError:
         if removed:
             invocation = pending.invocation
             arn = invocation.caller.function_arn(invocation.function_name, invocation.qualifier or LATEST)
             return ResourceNotFound(f"Function not found: {arn}")
         log.error("execution environment lost", function=pending.route.name, request_id=pending.invocation.request_id)
+        why = reason or "Try again; the gateway's log says why."
         return ServiceException(
-            f"The execution environment of {pending.route.name} could not be started or was lost. Try again; the gateway's log says why."
+            f"The execution environment of {pending.route.name} could not be started or was lost. {why}"
         )
 
     def _arm(self, version: str) -> None:
         placement = self.scheduler.placements.get(version)
-        if placement is None or (version in self._wakeups and not placement.waiting):
-            return  # gone, or idle ones alone: they expire no earlier than was armed for
-        wakeup = placement.next_wakeup()
-        if wakeup is None:
+        if placement is None or (wakeup := placement.next_wakeup()) is None:
             return
+        wakeup = min(wakeup, self._now() + placement.idle_seconds_max)  # whoever waits may be patient for longer
         armed = self._wakeups.get(version)
         if armed is not None:
             if armed[0] <= wakeup + 1.0:
@@ -314,32 +391,45 @@ class Invoker:
     def _new_environment(self, id: EnvironmentId, route: Route) -> ExecutionEnvironment:
         environment = ExecutionEnvironment(id, self, route, self._new_log_stream(route.version), self._now())
         self._environments[id] = environment
+        environment.redirected = self._gateway_of(route.name)
         return environment
+
+    def _note_init_error(self, environment: ExecutionEnvironment, error: str | None) -> None:
+        if environment.init_error != error and environment.agent is not None:
+            environment.init_error = error
+            self._fleet.tell(environment.agent.id)
 
     def _adopt(self, environment: ExecutionEnvironment) -> None:
         environment.counted = True
         route = environment.route
         self._perform(route.key, self.scheduler.found(route.key, environment.id, now=self._now()))
+        if environment.redirected is not None:
+            self.leaving(environment)
 
-    def _end_log(self, environment: ExecutionEnvironment, running: Pending, report: Report) -> None:
+    def _end_log(self, environment: ExecutionEnvironment, running: Pending, report: Report, init_ns: int) -> None:
         now, lines, request_id = self._clock.time(), running.route.system_log, running.invocation.request_id
-        text = lines.end(now, request_id, report) + lines.report(now, request_id, report, environment.init_ns)
-        if report.status is ReportStatus.TIMEOUT:
-            text = lines.timed_out(now, request_id, running.route.timeout_ms / 1000) + text
-        text = environment.last_line() + text
-        running.log.append(text)
+        if running.log_begun or environment.unfinished_line or report.status is ReportStatus.TIMEOUT:
+            text = self._log_head(running) + environment.last_line()
+            if report.status is ReportStatus.TIMEOUT:
+                text += lines.timed_out(now, request_id, running.route.timeout_ms / 1000)
+            text += lines.end(now, request_id, report) + lines.report(now, request_id, report, init_ns)
+        else:
+            text = lines.whole(running.began, now, request_id, report, init_ns)
+        self._tell(environment, running, int(now * 1000), text)
+
+    def _log_head(self, running: Pending) -> bytes:
+        """What the log of an invocation begins with; nothing once it has begun."""
+        if running.log_begun:
+            return b""
+        running.log_begun = True
+        return running.route.system_log.start(running.began, running.invocation.request_id)
+
+    def _tell(self, environment: ExecutionEnvironment, running: Pending, at_ms: int, text: bytes) -> None:
+        """Writes whole lines of an invocation's log."""
         if running.tail is not None:
             running.tail.add(text)
-        self._flush(environment, running, int(now * 1000))
-
-    def _flush(self, environment: ExecutionEnvironment, running: Pending, at_ms: int) -> None:
-        text = b"".join(running.log)
-        running.log.clear()
         if text:
             self._write_log(running.route.name, at_ms, environment.log_stream, running.invocation.request_id, text)
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 def throttled(reason: ThrottleReason, *, off: bool = False) -> TooManyRequests:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from lambent_core.environment_variables import Surroundings, environment_variables
 from lambent_gateway.drivers.execution import ExecutionEnvironment
-from lambent_gateway.drivers.fleet import FunctionFacts, Package, RuntimeCommand, Specialization
+from lambent_gateway.environments.link_bodies import FunctionFacts, Package, RuntimeCommand, Specialization
 
 
 def specialization(environment: ExecutionEnvironment, *, sized: bool, platform: Surroundings) -> Specialization:
@@ -25,8 +25,12 @@ def specialization(environment: ExecutionEnvironment, *, sized: bool, platform: 
         revision=route.revision,
         function=FunctionFacts(route.name, route.version, route.arn, route.memory_mb, route.timeout_ms),
         handler=spec.handler or "",
-        runtime=RuntimeCommand(route.runtime.protocol, route.runtime.command),
+        runtime=RuntimeCommand(route.runtime.protocol, route.runtime.command, route.runtime.working_directory or ""),
         environment=variables,
-        packages=[Package(spec.code.sha256 or "", spec.code.size or 0, "task")],
+        packages=[
+            *([Package(spec.code.sha256, spec.code.size or 0, "task")] if spec.code.sha256 else []),
+            *(Package(layer.sha256, layer.size, "opt") for layer in function.status.layers),
+        ],
+        inherits=route.runtime.inherits or (spec.pod is not None and bool(spec.pod.env_from)),
         memory_limit_bytes=0 if sized else route.memory_mb * 1024 * 1024,
     )

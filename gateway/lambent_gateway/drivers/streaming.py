@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from lambent_core.errors import LambdaError
 from lambent_core.invocation import Outcome
-from lambent_gateway.environments.agents import Agent
+from lambent_gateway.sinks import Source
 
 BUFFERED_BYTES_MAX = 1024 * 1024
 """Beyond it the agent's connection is not read from until the reader has caught up."""
@@ -25,19 +25,19 @@ class QueueSink:
         self._started_as: tuple[str, str] | None = None
         """Content type, and the version that runs."""
         self._result: Outcome | LambdaError | None = None
-        self._paused: Agent | None = None
+        self._paused: Source | None = None
         self._news = asyncio.Event()
 
     def start(self, content_type: str, version: str) -> None:
         self._started_as = (content_type, version)
         self._news.set()
 
-    def chunk(self, data: bytes, agent: Agent) -> None:
+    def chunk(self, data: bytes, source: Source) -> None:
         self._chunks.append(data)
         self._buffered += len(data)
         if self._buffered > BUFFERED_BYTES_MAX and self._paused is None:
-            self._paused = agent
-            agent.transport.pause_reading()
+            self._paused = source
+            source.transport.pause_reading()
         self._news.set()
 
     def finish(self, result: Outcome | LambdaError) -> None:

@@ -7,15 +7,15 @@ Reads frames and hands them to whoever owns the agent; decides nothing about inv
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Callable
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import msgspec
 import structlog
 
-from lambent_core.link import Frame, FrameReader, FrameType, ProtocolError, encode
+from lambent_core.link import Frame, FrameReader, FrameType, ProtocolError, Report, encode
 from lambent_core.runtime_pool import AgentId
+from lambent_gateway.environments.link_bodies import Hello, NotOpened
 
 log = structlog.get_logger(__name__)
 
@@ -26,37 +26,32 @@ SILENCE_SECONDS_MAX = 30.0
 """An agent that is silent for so long after a PING is taken for dead."""
 
 
-class SlotState(msgspec.Struct, frozen=True, rename="camel"):
-    slot: int
-    state: Literal["generic", "initializing", "idle", "busy"]
-    revision: str | None = None
-    request_id: str | None = None
-
-
-class Hello(msgspec.Struct, frozen=True, rename="camel"):
-    """First frame of an agent. `environment` is the id it was started under."""
-
-    protocol: int
-    environment: str
-    token: str
-    runtime: str
-    pid: int
-    slots: list[SlotState]
-    agent_version: str = ""
+Decided = Callable[[str | None], None]
+"""Called with the secret to hand out, which may be empty, or with None where the agent is not let in."""
 
 
 class Owner(Protocol):
     """Who an agent's frames are for, once it is claimed."""
 
+    def answered(self, payload: bytes, report: Report) -> None:
+        """A RESPONSE and its REPORT, which came together: most of what is received."""
+
     def frame_received(self, frame: Frame) -> None: ...
+    def agent_leaving(self) -> None: ...
     def agent_lost(self) -> None: ...
 
 
 class Listener(Protocol):
-    def token_of(self, environment: str) -> str | None:
-        """The secret that the agent of this id was started with; None: nobody started such an agent."""
+    def admit(self, hello: Hello, decided: Decided) -> None:
+        """Whether an agent is who it says; `decided` is called once, now or later."""
 
     def agent_connected(self, agent: Agent) -> None: ...
+    def agent_leaving(self, agent: Agent) -> None:
+        """The agent was asked by somebody else to end, and ends when it is told SHUTDOWN."""
+
+    def not_opened(self, agent: Agent, failure: NotOpened) -> None:
+        """The agent could not open another beside itself, or that one ended before it was welcomed."""
+
     def agent_gone(self, agent: Agent) -> None: ...
 
 
@@ -91,11 +86,14 @@ class Agent(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
         self.write: Callable[[bytes], None] = self.transport.write
         self._heard_at = loop.time()
-        self._hello_timer = loop.call_later(HELLO_SECONDS_MAX, self.close, "no HELLO")
+        self._hello_timer = loop.call_later(HELLO_SECONDS_MAX, self.close, "no HELLO that was good")
         self._ping_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         try:
+            if (owner := self.owner) is not None and (answer := self._reader.answer(data)) is not None:
+                owner.answered(*answer)
+                return
             for frame in self._reader.feed(data):
                 owner = self.owner
                 if owner is not None and frame.type < FrameType.SHUTDOWN:
@@ -112,9 +110,9 @@ class Agent(asyncio.Protocol):
         if self.hello is None:
             return
         log.debug("agent gone", agent=self.id, reason=self._closing_reason or str(exc or "closed by the agent"))
+        self._listener.agent_gone(self)
         if self.owner is not None:
             self.owner.agent_lost()
-        self._listener.agent_gone(self)
 
     def send(self, type: FrameType, body: object = None, *, flags: int = 0) -> None:
         """A control frame with a JSON body."""
@@ -129,19 +127,27 @@ class Agent(asyncio.Protocol):
         if frame.type == FrameType.PING:
             self.send(FrameType.PONG)
         elif frame.type == FrameType.HELLO and self.hello is None:
-            self._welcome(msgspec.json.decode(frame.body, type=Hello))
+            hello = msgspec.json.decode(frame.body, type=Hello)
+            self._listener.admit(hello, lambda secret: self._welcome(hello, secret))
         elif self.hello is None:
             self.close("a frame before HELLO")
+        elif frame.type == FrameType.SHUTDOWN:
+            self._listener.agent_leaving(self)
+        elif frame.type == FrameType.OPEN:
+            self._listener.not_opened(self, msgspec.json.decode(frame.body, type=NotOpened))
 
-    def _welcome(self, hello: Hello) -> None:
-        token = self._listener.token_of(hello.environment)
-        if token is None or not hmac.compare_digest(token.encode(), hello.token.encode()):
-            self.close("unknown environment or wrong token")
+    def _welcome(self, hello: Hello, secret: str | None) -> None:
+        if self.hello is not None or self.transport.is_closing():
+            return
+        if secret is None:
+            log.warning("agent refused", agent=hello.environment)
+            self.send(FrameType.SHUTDOWN, {"reason": "failure"})
+            self.close("unknown environment or wrong proof")
             return
         self._hello_timer.cancel()
         self.hello = hello
         self.id = AgentId(hello.environment)
-        self.send(FrameType.WELCOME, {})
+        self.send(FrameType.WELCOME, {"secret": secret})
         self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
         self._listener.agent_connected(self)
 

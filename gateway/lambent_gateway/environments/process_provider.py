@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import json
 import os
 import shutil
@@ -20,11 +21,19 @@ from pathlib import Path
 
 import structlog
 
+from lambent_core.pod_sharing import is_further, pod_of
 from lambent_core.runtime_pool import AgentId
+from lambent_gateway.environments.agents import Decided
+from lambent_gateway.environments.link_bodies import Hello
+from lambent_gateway.environments.opened_agents import OpenedAgents
+from lambent_gateway.environments.provider import Ended
 from lambent_gateway.environments.runtimes import Runtimes
 from lambent_gateway.environments.sandbox import Cgroups, Sandbox
 
 log = structlog.get_logger(__name__)
+
+
+LINK_KEY = "link.key"
 
 
 class ProcessProvider:
@@ -51,15 +60,21 @@ class ProcessProvider:
         self._address = gateway_address
         self._new_secret = new_secret
         self._tokens = self._tokens_left_behind()
+        self._opened = OpenedAgents(_kept(data_dir / LINK_KEY, new_secret).encode())
         self._children: dict[AgentId, subprocess.Popen[bytes]] = {}
         # Starting a process blocks for a millisecond or two: not on the loop. One thread, so that starts queue up.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="spawn")
         self._cgroups = Cgroups(sandbox, f"lambent-{os.getpid()}")
 
-    def token_of(self, agent: str) -> str | None:
-        return self._tokens.get(agent)
+    def admit(self, hello: Hello, decided: Decided) -> None:
+        token = self._tokens.get(pod_of(hello.environment))
+        known = token is not None and hmac.compare_digest(token.encode(), hello.token.encode())
+        if known and is_further(hello.environment):
+            decided(self._opened.secret_of(hello))
+        else:
+            decided("" if known else None)
 
-    async def spawn(self, agent: AgentId, runtime: str, ended: Callable[[], None]) -> None:
+    async def spawn(self, agent: AgentId, runtime: str, ended: Ended) -> None:
         token = self._new_secret()
         self._tokens[agent] = token
         loop = asyncio.get_running_loop()
@@ -78,13 +93,19 @@ class ProcessProvider:
             log.debug("agent ended", agent=agent, status=status)
             self._children.pop(agent, None)
             self._forget(agent)
-            ended()
+            ended("")
 
         loop.add_reader(descriptor, reap)
 
-    def size(self, agent: AgentId, memory_mb: int) -> bool:
+    def expect(self, agent: AgentId, revision: str) -> str:
+        return self._opened.expect(agent, revision)
+
+    def forget(self, agent: AgentId) -> None:
+        self._opened.forget(agent)
+
+    def size(self, agent: AgentId, memory_mb: int, environments: int) -> bool:
         try:
-            return self._cgroups.hold_memory(agent, memory_mb)
+            return self._cgroups.size(agent, memory_mb, environments)
         except OSError as error:
             log.warning("memory limit not set", agent=agent, memory_mb=memory_mb, error=str(error))
             return False
@@ -133,7 +154,7 @@ class ProcessProvider:
             "LAMBENT_TREES": str(self._trees),
             "LAMBENT_BLOBS": str(self._blobs),
             "LAMBENT_RUNTIME_DIR": str(image.folder),
-            "LAMBENT_MOUNTS": "0" if self._sandbox.mount_namespace == "none" else "1",
+            "LAMBENT_PLACES": "own" if self._sandbox.mount_namespace == "none" else "bound",
             "LAMBENT_CGROUPS": ":".join(map(str, groups)),
         }
         return subprocess.Popen(
@@ -156,3 +177,14 @@ class ProcessProvider:
             with contextlib.suppress(OSError):
                 tokens[folder.name] = (folder / "token").read_text()
         return tokens
+
+
+def _kept(file: Path, new_secret: Callable[[], str]) -> str:
+    """The secret in a file of this user's own, made the first time."""
+    if not file.exists():
+        new = file.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        new.write_text(new_secret())
+        new.rename(file)
+    return file.read_text()

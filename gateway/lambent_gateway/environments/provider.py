@@ -6,23 +6,42 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lambent_core.runtime_pool import AgentId
+from lambent_gateway.environments.agents import Decided
+from lambent_gateway.environments.link_bodies import Hello
+
+Ended = Callable[[str], None]
+"""Called with the reason where one is known, in words for whoever waits; else with an empty text."""
 
 
 class EnvironmentProvider(Protocol):
     """`ProcessProvider` starts child processes; on Kubernetes, pods."""
 
-    def token_of(self, agent: str) -> str | None:
-        """The secret that this agent must tell; None if it is none of ours."""
-
-    async def spawn(self, agent: AgentId, runtime: str, ended: Callable[[], None]) -> None:
+    def admit(self, hello: Hello, decided: Decided) -> None:
         """
-        Starts a code-less agent of a runtime under this name. `ended` is called once, when its process is over.
+        Whether an agent is one of ours, and itself; `decided` is called once, now or later.
+
+        Not at all where that can't be known now: then the agent is to dial again.
+        """
+
+    async def spawn(self, agent: AgentId, runtime: str, ended: Ended) -> None:
+        """
+        Starts a code-less agent of a runtime under this name. `ended` is called at most once, when it is over or can't be had.
 
         Raises `OSError` where the machine refuses (processes, memory, disk).
         """
 
-    def size(self, agent: AgentId, memory_mb: int) -> bool:
-        """Gives the agent's sandbox its function's memory, megabytes. False: the agent must hold the limit itself."""
+    def expect(self, agent: AgentId, revision: str) -> str:
+        """An agent is to be opened for this revision beside the first of its pod; the secret that lets it in."""
+
+    def forget(self, agent: AgentId) -> None:
+        """An agent that was to be opened is not expected any more."""
+
+    def size(self, agent: AgentId, memory_mb: int, environments: int) -> bool:
+        """
+        Gives the agent's sandbox its function's memory, megabytes, for so many environments.
+
+        False: the agent must hold the limit itself.
+        """
 
     def end(self, agent: AgentId) -> None:
         """Ends what is left of an agent and all it started, at once."""

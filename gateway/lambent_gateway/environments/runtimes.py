@@ -11,7 +11,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from lambent_core.function import Function
 from lambent_gateway.environments.runtime_folder import fill, libraries
@@ -44,12 +44,35 @@ class PoolImage:
 @dataclass(frozen=True, slots=True)
 class RuntimeChoice:
     pool: str
-    version: str
-    """As INIT_START tells it, e.g. `python:3.11.v1`."""
+    version: str | None
+    """As INIT_START tells it, e.g. `python:3.11.v1`; None for a container image, of which it tells none."""
     protocol: Literal["frames", "api"]
     command: list[str]
     environment: dict[str, str]
     note: str | None = None
+    working_directory: str | None = None
+    """Of a container image's command, where it isn't the image's own."""
+    inherits: bool = False
+    """The agent stands in the function's own image, and what that sets comes first."""
+
+
+class OfferedRuntimes(Protocol):
+    """What functions can run on: `Runtimes` of a machine, `PoolRuntimes` of a cluster."""
+
+    @property
+    def offered(self) -> list[str]:
+        """Lambda's names of the runtimes that there are."""
+
+    @property
+    def where(self) -> str:
+        """`machine` or `cluster`."""
+
+    @property
+    def default_pools(self) -> list[str]:
+        """Pools that are filled before any function uses them."""
+
+    def choose(self, function: Function) -> RuntimeChoice | None:
+        """How to run this function here; None where no runtime of its kind is there."""
 
 
 class Runtimes:
@@ -65,14 +88,16 @@ class Runtimes:
         fill(self._python, [*ours, *libraries()], hidden=Path("/tmp") if mounted else None)  # noqa: S108
 
     @property
-    def pythons(self) -> dict[str, str]:
-        """Interpreters by version, e.g. {"3.11": "/usr/bin/python3.11"}."""
-        return self._pythons
+    def offered(self) -> list[str]:
+        return [*sorted(f"python{version}" for version in self._pythons), "provided.al2", "provided.al2023"]
 
     @property
-    def default_pool(self) -> str:
-        """What a platform without functions keeps ready: newcomers deploy Python first."""
-        return f"python{_own_version()}"
+    def where(self) -> str:
+        return "machine"
+
+    @property
+    def default_pools(self) -> list[str]:
+        return [f"python{_own_version()}"]  # newcomers deploy Python first
 
     def pool(self, name: str) -> PoolImage:
         if name == "provided":
@@ -81,7 +106,6 @@ class Runtimes:
         return PoolImage(self._bootstrap_command(name.removeprefix("python")), self._python, environment)
 
     def choose(self, function: Function) -> RuntimeChoice | None:
-        """How to run this function here; None where no runtime of its kind is installed."""
         runtime = function.spec.runtime or ""
         variables = function.spec.environment.variables if function.spec.environment else {}
         if runtime.startswith("provided"):
@@ -94,6 +118,7 @@ class Runtimes:
         environment = {**_VARIABLES, "PYTHONPATH": self._seen_at}
         if variables.get(CLIENT_VARIABLE, "lambent") == "awslambdaric":
             command = [self._pythons[version], "-m", "awslambdaric", function.spec.handler or ""]
+            environment["PYTHONPATH"] = f"{_of_layers(version)}:{self._seen_at}"
             return RuntimeChoice(f"python{version}", f"python:{version}.v1", "api", command, environment, note)
         return RuntimeChoice(
             f"python{version}", f"python:{version}.v1", "frames", self._bootstrap_command(version), environment, note
@@ -101,6 +126,11 @@ class Runtimes:
 
     def _bootstrap_command(self, version: str) -> list[str]:
         return [self._pythons[version], f"{self._seen_at}/bootstrap.py"]
+
+
+def _of_layers(version: str) -> str:
+    """Where a Python runtime looks for modules of layers ("Packaging your layer content", "Layer paths for each Lambda runtime")."""
+    return f"/opt/python/lib/python{version}/site-packages:/opt/python"
 
 
 def _own_version() -> str:

@@ -114,8 +114,10 @@ class _Version1:
         (groups[1] / "pids.max").write_text(str(limits.PROCESSES_MAX))
         return groups
 
-    def hold_memory(self, name: str, memory_bytes: int) -> None:
-        (self.parents[0] / name / "memory.limit_in_bytes").write_text(str(memory_bytes))
+    def size(self, name: str, memory_bytes: int, processes: int) -> None:
+        memory, pids = self.parents
+        (_made(memory, name) / "memory.limit_in_bytes").write_text(str(memory_bytes))
+        (_made(pids, name) / "pids.max").write_text(str(processes))
 
     def close(self) -> None:
         for parent in self.parents:
@@ -150,17 +152,19 @@ class _Version2:
         (group / "pids.max").write_text(str(limits.PROCESSES_MAX))
         return [group]
 
-    def hold_memory(self, name: str, memory_bytes: int) -> None:
-        (self.parents[0] / name / "memory.max").write_text(str(memory_bytes))
+    def size(self, name: str, memory_bytes: int, processes: int) -> None:
+        group = _made(self.parents[0], name)
+        (group / "memory.max").write_text(str(memory_bytes))
+        (group / "pids.max").write_text(str(processes))
         with contextlib.suppress(OSError):
-            (self.parents[0] / name / "memory.swap.max").write_text("0")
+            (group / "memory.swap.max").write_text("0")
 
     def close(self) -> None:
         _remove(self.parents[0])
 
 
 class Cgroups:
-    """One group per environment below a parent of this gateway's own. With memory `watch` there are none."""
+    """One group per agent that a gateway starts, below a parent of that gateway's own. With memory `watch` there are none."""
 
     def __init__(self, sandbox: Sandbox, name: str) -> None:
         self._groups: _Version1 | _Version2 | None = None
@@ -173,11 +177,12 @@ class Cgroups:
         """Directories whose cgroup.procs the agent joins; empty where there are no cgroups."""
         return self._groups.make(name) if self._groups else []
 
-    def hold_memory(self, name: str, memory_mb: int) -> bool:
-        """Sets the limit of an environment, megabytes. False: the agent must watch instead."""
+    def size(self, name: str, memory_mb: int, environments: int) -> bool:
+        """Sets the limits of a group with so many environments of so many megabytes. False: their agents must watch instead."""
         if self._groups is None:
             return False
-        self._groups.hold_memory(name, memory_mb * 1024 * 1024 + AGENT_MEMORY_BYTES)
+        memory_bytes = memory_mb * 1024 * 1024 + AGENT_MEMORY_BYTES
+        self._groups.size(name, environments * memory_bytes, environments * limits.PROCESSES_MAX)
         return True
 
     def end(self, name: str) -> None:
@@ -193,6 +198,11 @@ class Cgroups:
                 if group.is_dir():
                     _end(group)
         self._groups.close()
+
+
+def _made(parent: Path, name: str) -> Path:
+    """A group that this gateway made, or an earlier one whose agent has outlived it."""
+    return next(iter(parent.parent.glob(f"lambent-*/{name}")), parent / name)
 
 
 def _own(controller: str) -> Path:

@@ -32,8 +32,10 @@ class DirectoryPackages:
             raise self._plainly(error) from error
 
     async def put(self, sha256: str, data: bytes) -> None:
-        if self.size(sha256) is None:
+        if await self.size(sha256) is None:
             await asyncio.to_thread(self._write, sha256, data)
+        else:
+            os.utime(self._path(sha256))
 
     async def read(self, sha256: str) -> bytes:
         try:
@@ -43,11 +45,21 @@ class DirectoryPackages:
         except OSError as error:
             raise self._plainly(error) from error
 
-    def size(self, sha256: str) -> int | None:
+    async def size(self, sha256: str) -> int | None:
         try:
             return self._path(sha256).stat().st_size
         except (FileNotFoundError, PackageNotFound):
             return None
+
+    async def stored(self) -> dict[str, float]:
+        files = (path for path in self.folder.iterdir() if _DIGEST.fullmatch(path.name))
+        return {path.name: path.stat().st_mtime for path in files}
+
+    async def remove(self, sha256: str, told: float) -> None:
+        path = self._path(sha256)
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime <= told:
+                path.unlink()
 
     def _path(self, sha256: str) -> Path:
         if not _DIGEST.fullmatch(sha256):

@@ -1,24 +1,27 @@
 """
-The queue of asynchronous invocations in a database. It keeps Q1 to Q4 of `events_base`; the tables and what differs
-between databases are in `events_tables`, the thread that writes in `events_writer`.
+The queue of asynchronous invocations in a database. It keeps Q1 to Q5 of `events_base`; the tables are in
+`events_tables`, what differs between databases in `events_databases`, the thread that writes in `events_writer`.
 
-A lease is the row's own `due` moved to the lease's end, with `owner` set: so one index finds new, retried and
-abandoned events alike.
+A lease is the row's own `due` moved to the lease's end, with `owner` set and `epoch` counted up: so one index finds
+new, retried and abandoned events alike. Claims pass over rows that others are at; all else locks rows in the order of
+their ids, so that no two wait for each other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, func, select, update
+from sqlalchemy.exc import DBAPIError
 
 from lambent_core.caller import Caller
 from lambent_core.retry import Tries
-from lambent_gateway.stores.events_base import Claimed, Event, QueuedEvent, Reschedule, Room
-from lambent_gateway.stores.events_tables import events, open_sqlite, payloads, reading, take_ids, translated
+from lambent_gateway.stores.events_base import Backlog, Claimed, Event, Lease, QueuedEvent, Reschedule, Room
+from lambent_gateway.stores.events_databases import Database, open_database, reading
+from lambent_gateway.stores.events_tables import events, payloads
 from lambent_gateway.stores.events_writer import GroupCommit
 
 IDS_PER_STATEMENT = 500
@@ -26,20 +29,17 @@ IDS_PER_STATEMENT = 500
 
 
 class SqlEventQueue:
-    """Made by `open`. One process writes a SQLite store; leases and `SKIP LOCKED` are for databases that several share."""
+    """Made by `open`. One process writes a file of SQLite; a database of PostgreSQL may be shared."""
 
-    def __init__(self, engine: Engine, path: Path, depth: int) -> None:
-        self._engine = engine
-        self._writer = GroupCommit(engine, _insert, inserted=self._count, translate=partial(translated, path=path))
-        self._depth = depth
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writer = GroupCommit(database.engine, partial(_insert, database), translate=database.told)
+        self.shared = database.shared
 
     @classmethod
-    async def open(cls, path: Path) -> SqlEventQueue:
-        """Raises `EventStoreUnusable`."""
-        engine = open_sqlite(path)
-        with reading(engine) as connection:
-            depth = connection.scalar(select(func.count()).select_from(events)) or 0
-        return cls(engine, path, depth)
+    async def open(cls, where: Path | str) -> SqlEventQueue:
+        """In a file of SQLite, or in PostgreSQL by its connection string. Raises `EventStoreUnusable`."""
+        return cls(await asyncio.to_thread(open_database, where))
 
     async def accept(self, event: Event) -> None:
         await self._writer.insert(event)
@@ -47,51 +47,46 @@ class SqlEventQueue:
     async def claim(self, now: float, room: Room, *, lease_seconds: float, owner: str) -> Claimed:
         return await self._writer.do(partial(_claim, now=now, room=room, until=now + lease_seconds, owner=owner))
 
-    async def settle(self, ids: Sequence[int]) -> int:
-        settling = self._writer.do(partial(_settle, ids=ids))
-        settling.add_done_callback(self._count_settled)
-        return await asyncio.shield(settling)  # what is settled is counted, whether or not somebody waits for it
+    async def settle(self, leases: Sequence[Lease]) -> int:
+        return await self._writer.do(partial(_settle, leases=leases))
 
     async def reschedule(self, changes: Sequence[Reschedule]) -> None:
         if changes:
             await self._writer.do(partial(_reschedule, changes=changes))
 
-    async def recover(self, owner: str, now: float) -> int:
-        statement = update(events).where(events.c.owner == owner).values(owner=None, due=now)
-        return await self._writer.do(lambda connection: connection.execute(statement).rowcount)
+    async def recover(self, owner: str, now: float, held: Collection[int] = ()) -> int:
+        return await self._writer.do(partial(_make_due, whose=events.c.owner == owner, now=now, but=set(held)))
 
     async def hasten(self, now: float, latest: float) -> int:
-        statement = update(events).where(events.c.owner.is_(None), events.c.due > latest).values(due=now)
-        return await self._writer.do(lambda connection: connection.execute(statement).rowcount)
+        whose = events.c.owner.is_(None) & (events.c.due > latest)
+        return await self._writer.do(partial(_make_due, whose=whose, now=now, but=()))
 
-    def depth(self) -> int:
-        return self._depth
+    async def backlog(self) -> Backlog:
+        return await asyncio.to_thread(self._look)
 
-    def oldest_accepted_at(self) -> float | None:
-        with reading(self._engine) as connection:
-            return connection.scalar(_OLDEST)
+    def _look(self) -> Backlog:
+        try:
+            with reading(self._database.engine) as connection:
+                return Backlog(connection.scalar(_DEPTH) or 0, connection.scalar(_OLDEST))
+        except DBAPIError as error:
+            raise self._database.told(error) from error.orig
 
     async def close(self) -> None:
         await self._writer.close()
-        self._engine.dispose()
-
-    def _count(self, more: int) -> None:
-        self._depth += more
-
-    def _count_settled(self, settling: asyncio.Future[int]) -> None:
-        if settling.exception() is None:
-            self._count(-settling.result())
+        self._database.engine.dispose()
 
 
-def _insert(connection: Connection, accepted: Sequence[Event]) -> None:
-    ids = take_ids(connection, len(accepted))
-    connection.execute(
-        _INSERT,
+def _insert(database: Database, connection: Connection, accepted: Sequence[Event]) -> None:
+    ids = database.take_ids(connection, len(accepted))
+    database.insert(
+        connection,
+        events,
         [
             {
                 "id": id,
                 "function": event.function,
                 "due": event.accepted_at,
+                "epoch": 0,
                 "attempts": 0,
                 "setbacks": 0,
                 "accepted_at": event.accepted_at,
@@ -106,7 +101,7 @@ def _insert(connection: Connection, accepted: Sequence[Event]) -> None:
         ],
     )
     rows = [{"id": id, "payload": event.payload} for id, event in zip(ids, accepted, strict=True)]
-    connection.execute(_INSERT_PAYLOAD, rows)
+    database.insert(connection, payloads, rows)
 
 
 def _heads() -> Select[tuple[str, float]]:
@@ -127,21 +122,32 @@ def _heads() -> Select[tuple[str, float]]:
     )
 
 
-_INSERT, _INSERT_PAYLOAD = insert(events), insert(payloads)
+def _due() -> Select[tuple[object, ...]]:
+    """A function's first due events. They are chosen before their payloads are looked at."""
+    first = (
+        select(events)
+        .where(events.c.function == bindparam("function"), events.c.due <= bindparam("now"))
+        .order_by(events.c.due, events.c.id)
+        .limit(bindparam("wanted"))
+        .with_for_update(skip_locked=True)
+        .subquery("first")
+    )
+    return (
+        select(first, payloads.c.payload)
+        .join_from(first, payloads, first.c.id == payloads.c.id)
+        .order_by(first.c.due, first.c.id)
+    )
+
+
 _HEADS = _heads()
+_DEPTH = select(func.count()).select_from(events)
 _OLDEST = select(events.c.accepted_at).order_by(events.c.id).limit(1)
-_DUE = (
-    select(events, payloads.c.payload)
-    .join_from(events, payloads, events.c.id == payloads.c.id)
-    .where(events.c.function == bindparam("function"), events.c.due <= bindparam("now"))
-    .order_by(events.c.due, events.c.id)
-    .limit(bindparam("wanted"))
-    .with_for_update(skip_locked=True, of=events)
-)
+_DUE = _due()
+_EPOCHS = select(events.c.id, events.c.epoch).order_by(events.c.id).with_for_update()
 _FIRST_DUE = select(func.min(events.c.due)).where(events.c.function == bindparam("function"))
 _RESCHEDULE = (
     update(events)
-    .where(events.c.id == bindparam("event"))
+    .where(events.c.id == bindparam("event"), events.c.epoch == bindparam("last"))
     .values(due=bindparam("at"), attempts=bindparam("ran"), setbacks=bindparam("set_back"), owner=None)
 )
 
@@ -159,16 +165,16 @@ def _claim(connection: Connection, now: float, room: Room, until: float, owner: 
             taken += rows
         if room.of(function) > len(rows):
             first_due = connection.scalar(_FIRST_DUE, {"function": function}) if rows else due
-            if first_due is not None:
+            # What is due, wanted and yet not had is in the hands of others just now: nothing to wait for.
+            if first_due is not None and not (first_due <= now and wanted > len(rows)):
                 dues.append(first_due)
     return Claimed(tuple(map(_queued, taken)), min(dues, default=None))
 
 
 def _lease(connection: Connection, rows: Sequence[Row[tuple[object, ...]]], until: float, owner: str) -> None:
-    ids = [row.id for row in rows]
-    for start in range(0, len(ids), IDS_PER_STATEMENT):
-        some = ids[start : start + IDS_PER_STATEMENT]
-        connection.execute(update(events).where(events.c.id.in_(some)).values(owner=owner, due=until))
+    leased = update(events).values(owner=owner, due=until, epoch=events.c.epoch + 1)
+    for some in _portions([row.id for row in rows]):
+        connection.execute(leased.where(events.c.id.in_(some)))
 
 
 def _queued(row: Row[tuple[object, ...]]) -> QueuedEvent:
@@ -181,15 +187,19 @@ def _queued(row: Row[tuple[object, ...]]) -> QueuedEvent:
         trace_id=row.trace_id,
         caller=Caller(row.account, row.region, row.principal),
     )
-    return QueuedEvent(row.id, event, Tries(row.attempts, row.setbacks))
+    return QueuedEvent(Lease(row.id, row.epoch + 1), event, Tries(row.attempts, row.setbacks))
 
 
-def _settle(connection: Connection, ids: Sequence[int]) -> int:
+def _settle(connection: Connection, leases: Sequence[Lease]) -> int:
+    epochs = {lease.id: lease.epoch for lease in leases}
     settled = 0
-    for start in range(0, len(ids), IDS_PER_STATEMENT):
-        some = ids[start : start + IDS_PER_STATEMENT]
-        settled += connection.execute(delete(events).where(events.c.id.in_(some))).rowcount
-        connection.execute(delete(payloads).where(payloads.c.id.in_(some)))
+    for asked in _portions(sorted(epochs)):
+        found = connection.execute(_EPOCHS.where(events.c.id.in_(asked))).all()
+        ids = [row.id for row in found if row.epoch == epochs[row.id]]
+        if ids:
+            connection.execute(delete(events).where(events.c.id.in_(ids)))
+            connection.execute(delete(payloads).where(payloads.c.id.in_(ids)))
+            settled += len(ids)
     return settled
 
 
@@ -197,7 +207,27 @@ def _reschedule(connection: Connection, changes: Sequence[Reschedule]) -> None:
     connection.execute(
         _RESCHEDULE,
         [
-            {"event": change.id, "at": change.due, "ran": change.tries.attempts, "set_back": change.tries.setbacks}
-            for change in changes
+            {
+                "event": change.lease.id,
+                "last": change.lease.epoch,
+                "at": change.due,
+                "ran": change.tries.attempts,
+                "set_back": change.tries.setbacks,
+            }
+            for change in sorted(changes, key=lambda change: change.lease.id)
         ],
     )
+
+
+def _make_due(connection: Connection, whose: ColumnElement[bool], now: float, but: Collection[int]) -> int:
+    """What `whose` says, but for those ids, is nobody's and due."""
+    found = connection.scalars(select(events.c.id).where(whose).order_by(events.c.id).with_for_update())
+    ids = [id for id in found if id not in but]
+    for some in _portions(ids):
+        connection.execute(update(events).where(events.c.id.in_(some)).values(owner=None, due=now))
+    return len(ids)
+
+
+def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        yield ids[start : start + IDS_PER_STATEMENT]

@@ -5,15 +5,17 @@ The queue of asynchronous invocations: what it promises, whoever keeps it.
     Q2  an event is claimed by one owner at a time, until its lease ends or its owner is declared dead by `recover`
     Q3  a settled event is never claimed again
     Q4  no function's events are kept back by those of another: a claim looks at each function's oldest first
+    Q5  an event obeys its last lease alone: who ends it by an older one changes nothing
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from lambent_core.caller import Caller
+from lambent_core.errors import ServiceException
 from lambent_core.retry import Tries
 
 
@@ -32,9 +34,18 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class QueuedEvent:
+class Lease:
+    """The right to say how an event ended."""
+
     id: int
-    """Of the queue's own, never used twice."""
+    """The event's, of the queue's own, never used twice."""
+    epoch: int
+    """How often the event was claimed, this time included."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEvent:
+    lease: Lease
     event: Event
     tries: Tries
 
@@ -55,29 +66,45 @@ class Room:
     """Further events wanted."""
     per_function: int
     running: Mapping[str, int]
+    """With those that were claimed and wait."""
     reserved: Mapping[str, int] = field(default_factory=dict)
     """Functions that may run fewer than `per_function`."""
+    ahead: Mapping[str, int] = field(default_factory=dict)
+    """Functions of whose events more may be claimed than may run, and how many more."""
 
     def of(self, function: str) -> int:
         most = min(self.per_function, self.reserved.get(function, self.per_function))
-        return most - self.running.get(function, 0)
+        return most + self.ahead.get(function, 0) - self.running.get(function, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Reschedule:
     """Try an event again at `due`, which may be now. Its lease ends with that."""
 
-    id: int
+    lease: Lease
     due: float
     tries: Tries
 
 
-class EventStoreUnusable(Exception):
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    depth: int
+    """Events accepted and not settled, by whomever."""
+    oldest_accepted_at: float | None
+
+
+class EventStoreUnusable(ServiceException):
     """The store can't be opened; the message says what to do."""
 
 
 class EventQueue(Protocol):
-    """Whatever can't be written now raises `ServiceUnavailable`, and has then not happened."""
+    """
+    Whatever can't be written now raises `ServiceUnavailable`, and has then not happened. Where a connection broke before
+    the answer came, it may have happened all the same.
+    """
+
+    shared: bool
+    """Whether other processes accept and claim too, unseen by this one."""
 
     async def accept(self, event: Event) -> None:
         """Returns when the event is on disk. It is due at once."""
@@ -85,13 +112,17 @@ class EventQueue(Protocol):
     async def claim(self, now: float, room: Room, *, lease_seconds: float, owner: str) -> Claimed:
         """Leases due events to `owner`. An event whose lease has ended is due again."""
 
-    async def settle(self, ids: Sequence[int]) -> int:
+    async def settle(self, leases: Sequence[Lease]) -> int:
         """The events are over and forgotten. Returns how many of them there still were."""
 
     async def reschedule(self, changes: Sequence[Reschedule]) -> None: ...
 
-    async def recover(self, owner: str, now: float) -> int:
-        """`owner` is dead: what was leased to it is due now. Returns how many."""
+    async def recover(self, owner: str, now: float, held: Collection[int] = ()) -> int:
+        """
+        What is leased to `owner`, but for the ids `held`, is due now. Returns how many.
+
+        For when `owner` is dead, or does not know what it claimed because the answer was lost.
+        """
 
     async def hasten(self, now: float, latest: float) -> int:
         """
@@ -100,10 +131,7 @@ class EventQueue(Protocol):
         Leases stay as they are.
         """
 
-    def depth(self) -> int:
-        """Events accepted and not settled."""
-
-    def oldest_accepted_at(self) -> float | None: ...
+    async def backlog(self) -> Backlog: ...
 
     async def close(self) -> None:
         """Finishes what was asked for. Nothing may be asked for any more."""

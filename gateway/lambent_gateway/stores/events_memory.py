@@ -1,13 +1,13 @@
-"""The queue of asynchronous invocations in memory: what the others are compared with. It keeps Q2 to Q4, not Q1."""
+"""The queue of asynchronous invocations in memory: what the others are compared with. It keeps Q2 to Q5, not Q1."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 from lambent_core.retry import Tries
-from lambent_gateway.stores.events_base import Claimed, Event, QueuedEvent, Reschedule, Room
+from lambent_gateway.stores.events_base import Backlog, Claimed, Event, Lease, QueuedEvent, Reschedule, Room
 
 
 @dataclass(slots=True)
@@ -18,9 +18,16 @@ class _Kept:
     """While leased, the end of the lease."""
     tries: Tries = field(default_factory=Tries)
     owner: str | None = None
+    epoch: int = 0
+
+    @property
+    def lease(self) -> Lease:
+        return Lease(self.id, self.epoch)
 
 
 class MemoryEventQueue:
+    shared = False
+
     def __init__(self) -> None:
         self._ids = count(1)
         self._kept: dict[int, _Kept] = {}
@@ -36,23 +43,23 @@ class MemoryEventQueue:
                 due = [kept for kept in self._of(function) if kept.due <= now]
                 taken += due[: min(room.of(function), room.total - len(taken))]
         for kept in taken:
-            kept.owner, kept.due = owner, now + lease_seconds
+            kept.owner, kept.due, kept.epoch = owner, now + lease_seconds, kept.epoch + 1
         return Claimed(
-            events=tuple(QueuedEvent(kept.id, kept.event, kept.tries) for kept in taken),
+            events=tuple(QueuedEvent(kept.lease, kept.event, kept.tries) for kept in taken),
             next_due=self._next_due(now, room, taken),
         )
 
-    async def settle(self, ids: Sequence[int]) -> int:
-        return sum(self._kept.pop(id, None) is not None for id in ids)
+    async def settle(self, leases: Sequence[Lease]) -> int:
+        return sum(self._kept.pop(lease.id, None) is not None for lease in leases if self._is_last(lease))
 
     async def reschedule(self, changes: Sequence[Reschedule]) -> None:
         for change in changes:
-            if change.id in self._kept:
-                kept = self._kept[change.id]
+            if self._is_last(change.lease):
+                kept = self._kept[change.lease.id]
                 kept.due, kept.tries, kept.owner = change.due, change.tries, None
 
-    async def recover(self, owner: str, now: float) -> int:
-        leased = [kept for kept in self._kept.values() if kept.owner == owner]
+    async def recover(self, owner: str, now: float, held: Collection[int] = ()) -> int:
+        leased = [kept for kept in self._kept.values() if kept.owner == owner and kept.id not in held]
         for kept in leased:
             kept.due, kept.owner = now, None
         return len(leased)
@@ -63,14 +70,15 @@ class MemoryEventQueue:
             kept.due = now
         return len(late)
 
-    def depth(self) -> int:
-        return len(self._kept)
-
-    def oldest_accepted_at(self) -> float | None:
-        return self._kept[min(self._kept)].event.accepted_at if self._kept else None
+    async def backlog(self) -> Backlog:
+        oldest = self._kept[min(self._kept)].event.accepted_at if self._kept else None
+        return Backlog(len(self._kept), oldest)
 
     async def close(self) -> None:
         pass
+
+    def _is_last(self, lease: Lease) -> bool:
+        return lease.id in self._kept and self._kept[lease.id].lease == lease
 
     def _of(self, function: str) -> list[_Kept]:
         mine = (kept for kept in self._kept.values() if kept.event.function == function)

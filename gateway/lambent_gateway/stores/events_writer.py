@@ -5,6 +5,7 @@ So a commit, which waits for the disk, is paid once for all who wait. Other work
 
     W1  a waiter is released after the commit of its work, or with the error that undid it
     W2  an error of one work undoes no other: the group is then done again one by one
+    W3  where the connection is lost and no other to be had, or lost in a commit, all who wait are told at once
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -37,8 +39,7 @@ class GroupCommit(Generic[Row]):
     """
     Used from the loop it was made in.
 
-    `insert` writes rows; `inserted` is told how many were committed, whether or not somebody still waits
-    for them; `translate` makes errors the callers'.
+    `insert` writes rows; `translate` makes errors the callers'. Making one raises what connecting raises.
     """
 
     def __init__(
@@ -46,13 +47,12 @@ class GroupCommit(Generic[Row]):
         engine: Engine,
         insert: Callable[[Connection, Sequence[Row]], None],
         *,
-        inserted: Callable[[int], None],
         translate: Callable[[Exception], Exception],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._engine = engine
+        self._connection = engine.connect()
+        """The thread's own."""
         self._insert = insert
-        self._inserted = inserted
         self._translate = translate
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -84,7 +84,7 @@ class GroupCommit(Generic[Row]):
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        with self._engine.connect() as connection:
+        with self._connection:
             while True:
                 if not self._closing:
                     self._wake.wait()
@@ -92,31 +92,43 @@ class GroupCommit(Generic[Row]):
                 with self._lock:
                     group, self._group = self._group, _Group()
                 if group.size:
-                    self._commit(connection, group)
+                    self._commit(group)
                 elif self._closing:
                     return
 
-    def _commit(self, connection: Connection, group: _Group[Row]) -> None:
+    def _commit(self, group: _Group[Row]) -> None:
         try:
-            results = self._attempt(connection, group)
+            results = self._attempt(group)
         except Exception as error:  # whatever it is, someone waits to be told
-            if group.size > 1:
+            if group.size > 1 and not self._connection.invalidated:
                 for part in _one_by_one(group):
-                    self._commit(connection, part)
+                    self._commit(part)
             else:
                 waiters = [*group.row_waiters, *(waiter for _, waiter in group.works)]
                 self._loop.call_soon_threadsafe(_fail, waiters, self._translate(error))
             return
         self._loop.call_soon_threadsafe(self._release, group, results)
 
-    def _attempt(self, connection: Connection, group: _Group[Row]) -> list[Any]:
-        with connection.begin():
-            if group.rows:
-                self._insert(connection, group.rows)
-            return [work(connection) for work, _ in group.works]
+    def _attempt(self, group: _Group[Row]) -> list[Any]:
+        lost_before, all_done = self._connection.invalidated, False
+        try:
+            with self._connection.begin():
+                results = self._do(group)
+                all_done = True
+            return results
+        except DBAPIError:
+            if lost_before or all_done or not self._connection.invalidated:
+                raise
+        # The connection broke before a commit was asked for, often long ago and unnoticed: nothing is done yet.
+        with self._connection.begin():
+            return self._do(group)
+
+    def _do(self, group: _Group[Row]) -> list[Any]:
+        if group.rows:
+            self._insert(self._connection, group.rows)
+        return [work(self._connection) for work, _ in group.works]
 
     def _release(self, group: _Group[Row], results: Sequence[Any]) -> None:
-        self._inserted(len(group.rows))
         for row_waiter in group.row_waiters:
             if not row_waiter.done():
                 row_waiter.set_result(None)

@@ -40,6 +40,8 @@ const (
 	Shutdown
 	Ping
 	Pong
+	Redirect
+	Open
 )
 
 const (
@@ -117,7 +119,7 @@ func (r *Reader) Next() (Frame, bool, error) {
 	if length > BodyBytesMax {
 		return Frame{}, false, fmt.Errorf("frame body of %d bytes is above the limit of %d", length, BodyBytesMax)
 	}
-	if head[4] < uint8(Hello) || head[4] > uint8(Pong) {
+	if head[4] < uint8(Hello) || head[4] > uint8(Open) {
 		return Frame{}, false, fmt.Errorf("unknown frame type %d", head[4])
 	}
 	size := HeaderBytes + int(length)
@@ -129,6 +131,12 @@ func (r *Reader) Next() (Frame, bool, error) {
 	frame := Frame{Type(raw[4]), raw[5], binary.BigEndian.Uint16(raw[6:]), raw[HeaderBytes:], raw}
 	return frame, true, nil
 }
+
+// FrameBytes is the length of the whole frame that begins here.
+func FrameBytes(raw []byte) int { return HeaderBytes + int(binary.BigEndian.Uint32(raw)) }
+
+// TypeAndSlot is what the frame that begins here is, and whose.
+func TypeAndSlot(raw []byte) (Type, uint16) { return Type(raw[4]), binary.BigEndian.Uint16(raw[6:]) }
 
 // AppendHeader appends the header of a frame whose body has the given length.
 func AppendHeader(dst []byte, length int, kind Type, flags uint8, slot uint16) []byte {

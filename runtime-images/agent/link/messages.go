@@ -7,10 +7,25 @@ type Greeting struct {
 	Protocol     int         `json:"protocol"`
 	Environment  string      `json:"environment"`
 	Token        string      `json:"token"`
+	Secret       string      `json:"secret,omitempty"`
 	Runtime      string      `json:"runtime"`
 	PID          int         `json:"pid"`
 	AgentVersion string      `json:"agentVersion"`
+	Opens        bool        `json:"opens,omitempty"`
+	Opened       *Opened     `json:"opened,omitempty"`
 	Slots        []SlotState `json:"slots"`
+}
+
+// Opened is what a gateway must know of environments that others have opened beside the agent's own.
+type Opened struct {
+	Last  uint64   `json:"last"`  // the highest number that one was given
+	Most  int      `json:"most"`  // that were there at once, the agent's own included
+	Alive []string `json:"alive"` // that have been asked for and have not ended
+}
+
+// Welcoming is the body of WELCOME. The secret proves at later greetings that it is the same agent.
+type Welcoming struct {
+	Secret string `json:"secret"`
 }
 
 // SlotState says what a slot is doing when the agent greets.
@@ -23,14 +38,16 @@ type SlotState struct {
 
 // Specialization is the body of SPECIALIZE: what the slot shall become.
 type Specialization struct {
-	Revision         string            `json:"revision"`
-	Function         Function          `json:"function"`
-	Handler          string            `json:"handler"`
-	Runtime          Runtime           `json:"runtime"`
-	Environment      map[string]string `json:"environment"`
-	Packages         []Package         `json:"packages"`
-	InitTimeoutMs    int64             `json:"initTimeoutMs"`
-	MemoryLimitBytes int64             `json:"memoryLimitBytes"`
+	Revision    string            `json:"revision"`
+	Function    Function          `json:"function"`
+	Handler     string            `json:"handler"`
+	Runtime     Runtime           `json:"runtime"`
+	Environment map[string]string `json:"environment"`
+	// Inherits says that the agent was started with variables of the function's: they come first.
+	Inherits         bool      `json:"inherits"`
+	Packages         []Package `json:"packages"`
+	InitTimeoutMs    int64     `json:"initTimeoutMs"`
+	MemoryLimitBytes int64     `json:"memoryLimitBytes"`
 }
 
 type Function struct {
@@ -45,6 +62,8 @@ type Function struct {
 type Runtime struct {
 	Protocol string   `json:"protocol"`
 	Command  []string `json:"command"`
+	// WorkingDirectory is where a container image's command starts; empty: where the image says.
+	WorkingDirectory string `json:"workingDirectory"`
 }
 
 // Package is a ZIP file by digest, and where it belongs: "task" or "opt".
@@ -77,6 +96,19 @@ type BootstrapInit struct {
 	TaskRoot    string            `json:"taskRoot"`
 	OptRoot     string            `json:"optRoot"`
 	Function    Function          `json:"function"`
+}
+
+// Redirection is the body of REDIRECT: the gateway that the agent belongs to from now on.
+type Redirection struct {
+	Gateway string `json:"gateway"`
+}
+
+// Opening is the body of OPEN: an environment to be started beside the agent's own, with the secret that it shows; or, the other way, why
+// there is none.
+type Opening struct {
+	Environment string `json:"environment"`
+	Secret      string `json:"secret,omitempty"`
+	Error       string `json:"error,omitempty"`
 }
 
 // Ending is the body of SHUTDOWN.

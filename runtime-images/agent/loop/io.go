@@ -22,3 +22,6 @@ func Write(fd int, from []byte) (int, error) {
 	}
 	return int(n), nil
 }
+
+// Yield lets another process have this processor for a moment, if one wants it.
+func Yield() { _, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }

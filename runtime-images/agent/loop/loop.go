@@ -4,15 +4,23 @@
 package loop
 
 import (
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
 	"unsafe"
 )
 
-// briefMs is how long a lively loop waits before it counts as at rest: longer than a busy environment's pauses, too short to delay
-// the unpacking of code, which needs the processor.
-const briefMs = 2
+const (
+	// sliceMs is how long a wait may be that Go's scheduler isn't told of: its other goroutines, such as the one that takes signals, get
+	// the processor in between.
+	sliceMs = 10
+	// quietMax is how many slices in a row may bring nothing before the loop is at rest. While it isn't, Go's monitor thread looks after it
+	// every 10 ms; to come back from rest wakes that thread up, which then looks every 20 us for a while. Both cost the same after 0.2 s.
+	quietMax = 10
+	// yieldAfter waits a busy loop lets other goroutines run. The monitor thread interrupts with a signal whoever has not done so for 10 ms.
+	yieldAfter = 8
+)
 
 const (
 	Readable uint32 = syscall.EPOLLIN
@@ -51,7 +59,9 @@ type Loop struct {
 	timers   []*Timer
 	settled  []func()
 	stopped  bool
-	lively   bool // the last wait brought something
+	quiet    int // waits in a row that brought nothing
+	busy     int // waits since other goroutines could run
+	beside   int // works under way beside the loop
 	events   []syscall.EpollEvent
 	batch    int // how many of events the last wait brought
 
@@ -125,6 +135,18 @@ func (l *Loop) Post(f func()) {
 	_, _ = syscall.Write(l.wakeup, one[:])
 }
 
+// Beside does work on a goroutine of its own, and then calls done on the loop.
+func (l *Loop) Beside(work, done func()) {
+	l.beside++
+	go func() {
+		work()
+		l.Post(func() {
+			l.beside--
+			done()
+		})
+	}()
+}
+
 // Stop ends Run after the events at hand.
 func (l *Loop) Stop() { l.stopped = true }
 
@@ -152,31 +174,36 @@ func (l *Loop) Run() error {
 }
 
 // await waits for events. While they keep coming it waits without telling Go's scheduler, which would take the processor away and give it
-// back around every wait: that costs more than the events. After a pause it waits the usual way and costs nothing.
+// back around every wait: that costs more than the events. At rest, and while work beside the loop needs the processor, it waits the usual
+// way: then waiting costs nothing.
 func (l *Loop) await(events []syscall.EpollEvent) (int, error) {
 	patience := l.patience()
-	if l.lively {
-		brief := uintptr(briefMs)
-		if patience >= 0 && patience < briefMs {
-			brief = uintptr(patience)
-		}
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])),
-			uintptr(len(events)), brief, 0, 0)
-		if errno != 0 {
-			return 0, errno
-		}
+	if l.quiet >= quietMax || l.beside > 0 {
+		n, err := syscall.EpollWait(l.epoll, events, patience)
 		if n > 0 {
-			return int(n), nil
+			l.quiet = 0
 		}
-		l.lively = false
-		if patience >= 0 && patience <= briefMs {
-			return 0, nil
-		}
-		patience = l.patience()
+		return max(n, 0), err
 	}
-	n, err := syscall.EpollWait(l.epoll, events, patience)
-	l.lively = n > 0
-	return max(n, 0), err
+	if l.busy++; l.busy >= yieldAfter {
+		l.busy = 0
+		runtime.Gosched()
+	}
+	if patience < 0 || patience > sliceMs {
+		patience = sliceMs
+	}
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_WAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])),
+		uintptr(len(events)), uintptr(patience), 0, 0)
+	if errno == 0 && n > 0 {
+		l.quiet = 0
+		return int(n), nil
+	}
+	l.quiet++
+	if errno != 0 {
+		runtime.Gosched() // a signal, perhaps for the goroutine that takes them
+		return 0, errno
+	}
+	return 0, nil
 }
 
 // patience is the time until the next timer for epoll: milliseconds, rounded up so that no timer fires early.

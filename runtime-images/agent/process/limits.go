@@ -11,8 +11,20 @@ import (
 const (
 	filesMax            = 1024
 	rlimitTasks         = 6
+	prSetDumpable       = 4
 	prSetChildSubreaper = 36
 )
+
+// HideMemory keeps this process's memory and environment from processes of the same user, of which function code is one.
+func HideMemory() {
+	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetDumpable, 0, 0)
+}
+
+// Rename gives this process the name that lists of processes show.
+func Rename(name string) {
+	pid := strconv.Itoa(os.Getpid())
+	_ = os.WriteFile("/proc/self/task/"+pid+"/comm", []byte(name), 0) // where a hidden process may write too
+}
 
 // BecomeSubreaper makes this process the parent of every descendant whose own parent has ended, as PID 1 is anyway.
 func BecomeSubreaper() {

@@ -39,17 +39,20 @@ func kilobytesAfter(text, label []byte) uint64 {
 	return number
 }
 
-// Descendants are all processes below this one, whatever group or session they moved to. As a child subreaper the agent
-// keeps those whose parents have ended.
-func Descendants() []int {
+// Descendants are all processes below this one, whatever group or session they moved to, without the spared and what is below those. As
+// a child subreaper the agent keeps those whose parents have ended.
+func Descendants(spared map[int]bool) []int {
 	var found []int
 	waiting := []int{os.Getpid()}
 	for len(waiting) > 0 {
 		pid := waiting[len(waiting)-1]
 		waiting = waiting[:len(waiting)-1]
-		children := childrenOf(pid)
-		found = append(found, children...)
-		waiting = append(waiting, children...)
+		for _, child := range childrenOf(pid) {
+			if !spared[child] {
+				found = append(found, child)
+				waiting = append(waiting, child)
+			}
+		}
 	}
 	return found
 }
@@ -82,12 +85,14 @@ func Resident(pids []int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// KillDescendants ends every process below this one, again until none is left but the dead.
-func KillDescendants() {
+// KillDescendants ends every process below this one but the spared and what is below those, again until none is left but the dead.
+func KillDescendants(spared map[int]bool) { kill(spared, func(int) bool { return true }) }
+
+func kill(spared map[int]bool, chosen func(pid int) bool) {
 	for range 10 {
 		alive := 0
-		for _, pid := range Descendants() {
-			if syscall.Kill(pid, syscall.SIGKILL) == nil && !isZombie(pid) {
+		for _, pid := range Descendants(spared) {
+			if chosen(pid) && syscall.Kill(pid, syscall.SIGKILL) == nil && !isZombie(pid) {
 				alive++
 			}
 		}

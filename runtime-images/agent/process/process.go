@@ -9,13 +9,15 @@ import (
 	"syscall"
 )
 
-// Command is what to run. Output becomes stdout and stderr, Link descriptor 3 unless negative.
+// Command is what to run. Output becomes stdout and stderr, the Inherited are descriptors 3 and up.
 type Command struct {
-	Argv   []string
-	Env    []string
-	Dir    string
-	Output int
-	Link   int
+	// Program is the file to run; empty: what a shell would find by the first word.
+	Program   string
+	Argv      []string
+	Env       []string
+	Dir       string
+	Output    int
+	Inherited []int
 }
 
 // Process is a started runtime: leader of its own process group.
@@ -34,7 +36,10 @@ const (
 
 // Start runs a command. Its end is told by Descriptor, then Reap.
 func Start(c Command) (*Process, error) {
-	path, err := find(c.Argv[0], c.Env)
+	path, err := c.Program, error(nil)
+	if path == "" {
+		path, err = find(c.Argv[0], c.Env)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -44,15 +49,17 @@ func Start(c Command) (*Process, error) {
 	}
 	defer syscall.Close(null)
 	files := []uintptr{uintptr(null), uintptr(c.Output), uintptr(c.Output)}
-	if c.Link >= 0 {
-		files = append(files, uintptr(c.Link))
+	for _, file := range c.Inherited {
+		files = append(files, uintptr(file))
 	}
-	descriptor := -1
-	pid, err := syscall.ForkExec(path, c.Argv, &syscall.ProcAttr{
-		Dir:   c.Dir,
-		Env:   c.Env,
-		Files: files,
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &descriptor},
+	descriptor, pid := -1, 0
+	onThreadThatStays(func() {
+		pid, err = syscall.ForkExec(path, c.Argv, &syscall.ProcAttr{
+			Dir:   c.Dir,
+			Env:   c.Env,
+			Files: files,
+			Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &descriptor},
+		})
 	})
 	if err != nil {
 		return nil, &os.PathError{Op: "fork/exec", Path: c.Argv[0], Err: err}
@@ -62,14 +69,15 @@ func Start(c Command) (*Process, error) {
 		process.Kill()
 		return nil, fmt.Errorf("this kernel has no process descriptors (pidfd, Linux 5.3)")
 	}
-	// The kernel shall pick the function, not the agent beside it.
-	_ = os.WriteFile(process.file("oom_score_adj"), []byte(oomScore), 0)
 	process.status, err = syscall.Open(process.file("status"), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		process.status = noProcess
 	}
 	return process, nil
 }
+
+// EndsFirst has the kernel pick this process when memory runs out, and not the agent beside it.
+func (p *Process) EndsFirst() { _ = os.WriteFile(p.file("oom_score_adj"), []byte(oomScore), 0) }
 
 // Kill ends the whole process group at once.
 func (p *Process) Kill() { _ = syscall.Kill(-p.PID, syscall.SIGKILL) }
@@ -110,13 +118,21 @@ func ExitStatus(code int) Exit { return Exit{status: syscall.WaitStatus(code << 
 
 // String is the exit in the words of Lambda's Runtime.ExitError.
 func (e Exit) String() string {
+	if reason := e.Reason(); reason != "" {
+		return "Runtime exited with error: " + reason
+	}
+	return "Runtime exited without providing a reason"
+}
+
+// Reason is the signal or the status that the process ended with; empty if it ended well.
+func (e Exit) Reason() string {
 	switch {
 	case e.status.Signaled():
-		return "Runtime exited with error: signal: " + e.status.Signal().String()
+		return "signal: " + e.status.Signal().String()
 	case e.status.ExitStatus() != 0:
-		return "Runtime exited with error: exit status " + strconv.Itoa(e.status.ExitStatus())
+		return "exit status " + strconv.Itoa(e.status.ExitStatus())
 	default:
-		return "Runtime exited without providing a reason"
+		return ""
 	}
 }
 

@@ -47,6 +47,12 @@ func (c *connection) Ready(events uint32) {
 	}
 	if events&(loop.Readable|loop.Ended) != 0 && c.fd >= 0 {
 		c.read()
+		if c.fd >= 0 && c.inBody && c.received == 0 && !c.streaming && !c.head.Continue {
+			// A client that sends head and body one after the other is often put aside when the first of them wakes us up: to let it
+			// get on costs less than to be woken up again.
+			loop.Yield()
+			c.read()
+		}
 	}
 }
 

@@ -90,6 +90,13 @@ func (s *Server) End() {
 	}
 }
 
+// Close ends the runtime's connections, and there will be no other.
+func (s *Server) Close() {
+	s.End()
+	s.loop.Remove(s.fd)
+	syscall.Close(s.fd)
+}
+
 // Deliver gives the runtime an invocation.
 func (s *Server) Deliver(invoke link.Frame) {
 	s.invoke = append(s.invoke[:0], invoke.Raw...)

@@ -22,30 +22,77 @@ type Places struct {
 // Lambda is where AWS has them.
 var Lambda = Places{Task: "/var/task", Opt: "/opt", Runtime: "/var/runtime", Tmp: "/tmp"}
 
-// Arrange puts unpacked trees in their places below an environment's own folder: one for the task, any number for /opt, later
-// ones over earlier ones. With `mount` they are bound to Lambda's paths, which is for a private mount namespace alone.
-func Arrange(root, runtimeFolder, task string, opts []string, mount bool) (Places, error) {
-	own := Places{filepath.Join(root, "task"), filepath.Join(root, "opt"), runtimeFolder, filepath.Join(root, "tmp")}
-	if err := os.MkdirAll(own.Tmp, 0o700); err != nil {
-		return own, err
+// Kind is how the places come to be where functions look for them.
+type Kind uint8
+
+const (
+	// Own folders stand in for Lambda's; variables name them.
+	Own Kind = iota
+	// Bound onto Lambda's paths by the agent, in a mount namespace of its own.
+	Bound
+	// Mounted on Lambda's paths by whoever started the agent: `task` and `opt` of its root are /var/task and /opt, and /tmp is ready.
+	Mounted
+	// Image is a container image's own: it brings the code, and nothing is put anywhere.
+	Image
+)
+
+// ParseKind reads what LAMBENT_PLACES says; nothing means own.
+func ParseKind(text string) (Kind, error) {
+	kinds := map[string]Kind{"": Own, "own": Own, "bound": Bound, "mounted": Mounted, "image": Image}
+	kind, known := kinds[text]
+	if !known {
+		return Own, fmt.Errorf("%q, not own, bound, mounted or image", text)
 	}
-	if err := os.Chmod(own.Tmp, 0o1777); err != nil {
-		return own, err
+	return kind, nil
+}
+
+// Arrange puts unpacked trees in their places below an environment's own folder: one for the task, any number for /opt, later
+// ones over earlier ones.
+func Arrange(root, runtimeFolder, task string, opts []string, kind Kind) (Places, error) {
+	if kind == Image {
+		return Lambda, nil
+	}
+	own := Places{filepath.Join(root, "task"), filepath.Join(root, "opt"), runtimeFolder, filepath.Join(root, "tmp")}
+	if kind != Mounted {
+		if err := makeTmp(own.Tmp); err != nil {
+			return own, err
+		}
 	}
 	var tasks []string
 	if task != "" {
 		tasks = []string{task}
 	}
-	if err := place(own.Task, tasks, mount); err != nil {
+	if err := place(own.Task, tasks, kind == Bound); err != nil {
 		return own, err
 	}
-	if err := place(own.Opt, opts, mount); err != nil {
+	if err := place(own.Opt, opts, kind == Bound); err != nil {
 		return own, err
 	}
-	if !mount {
+	switch kind {
+	case Own:
 		return own, nil
+	case Bound:
+		return Lambda, own.bind()
+	default:
+		return Lambda, nil
 	}
-	return Lambda, own.bind()
+}
+
+// Beside are the places of a further environment on the code that is below another's folder. Only /tmp is its own.
+func Beside(code, runtimeFolder, tmp string, kind Kind) (Places, error) {
+	places := Lambda
+	if kind == Own {
+		places = Places{Task: filepath.Join(code, "task"), Opt: filepath.Join(code, "opt"), Runtime: runtimeFolder}
+	}
+	places.Tmp = tmp
+	return places, makeTmp(tmp)
+}
+
+func makeTmp(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return os.Chmod(folder, 0o1777)
 }
 
 // place makes a folder of one tree, several merged, or none. One that is bound read-only may be the tree itself: where it can be
@@ -178,7 +225,7 @@ func CheckNamespace() error {
 	}
 	parents, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", os.Getppid()))
 	if err == nil && own == parents {
-		return errors.New("LAMBENT_MOUNTS=1 needs a mount namespace of the agent's own: start it with `unshare --mount --propagation private`")
+		return errors.New("LAMBENT_PLACES=bound needs a mount namespace of the agent's own: start it with `unshare --mount --propagation private`")
 	}
 	return nil
 }
@@ -203,14 +250,4 @@ func (p Places) Real(path string) string {
 		}
 	}
 	return path
-}
-
-// JoinCgroups moves this process, and so all it will start, into cgroups.
-func JoinCgroups(folders []string) error {
-	for _, folder := range folders {
-		if err := os.WriteFile(filepath.Join(folder, "cgroup.procs"), []byte("0"), 0); err != nil {
-			return err
-		}
-	}
-	return nil
 }

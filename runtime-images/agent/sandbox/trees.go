@@ -25,27 +25,28 @@ func (t Trees) Has(digest string) bool {
 	return err == nil && info.IsDir()
 }
 
-// Add checks a package against its digest and unpacks it. Another agent may do the same at the same time.
-func (t Trees) Add(digest string, archive *os.File, bytesMax int64) error {
+// Add checks a package against its digest and unpacks it. Another agent may do the same at the same time. It answers the bytes written.
+func (t Trees) Add(digest string, archive *os.File, bytesMax int64) (int64, error) {
 	size, err := check(digest, archive)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	unfinished := filepath.Join(t.Folder, fmt.Sprintf(".%s.%s", digest, t.Owner))
 	if err := os.RemoveAll(unfinished); err != nil {
-		return err
+		return 0, err
 	}
 	if err := os.MkdirAll(unfinished, 0o755); err != nil {
-		return err
+		return 0, err
 	}
 	defer os.RemoveAll(unfinished)
-	if _, err := Unpack(archive, size, unfinished, bytesMax); err != nil {
-		return err
+	written, err := Unpack(archive, size, unfinished, bytesMax)
+	if err != nil {
+		return 0, err
 	}
 	if err := os.Rename(unfinished, t.Path(digest)); err != nil && !t.Has(digest) {
-		return err
+		return 0, err
 	}
-	return nil
+	return written, nil
 }
 
 func check(digest string, archive *os.File) (int64, error) {

@@ -1,13 +1,14 @@
 // Package sandbox puts a function's code in its place: unpacks packages safely, keeps their trees, binds them where Lambda has them.
 //
 //	U1  nothing is written outside the tree, whatever the archive's names and links say
-//	U2  no more than UnzippedBytesMax is written, whatever the archive's headers say
+//	U2  no more than UnzippedBytesMax is written for a function, its layers included, whatever the archives' headers say
 //	U3  a tree is there whole or not at all
 package sandbox
 
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,14 +16,19 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 const (
 	// UnzippedBytesMax is Lambda's limit of a function's code and layers unzipped ("Lambda quotas").
 	UnzippedBytesMax = 262_144_000
 	// EntriesMax bounds the agent's own memory: ten times what the largest packages in use hold.
-	EntriesMax       = 100_000
-	linkTargetMax    = 4096
+	EntriesMax = 100_000
+	// linkTargetMax is Linux's PATH_MAX without its NUL.
+	linkTargetMax = 4095
+	// pathMax leaves a quarter of a KiB of that to the folder that the tree is in.
+	pathMax          = 3840
+	bufferBytes      = 64 << 10
 	centralSignature = "PK\x01\x02"
 )
 
@@ -39,16 +45,16 @@ func (e *InvalidPackage) Error() string {
 	return fmt.Sprintf("invalid ZIP file: entry %q %s", e.Entry, e.Why)
 }
 
-// Unpack writes an archive's files below an empty folder. It answers the bytes written.
+// Unpack writes an archive's files below an empty folder. It answers the bytes written. Its error is an InvalidPackage, or the machine's.
 func Unpack(archive io.ReaderAt, size int64, folder string, bytesMax int64) (int64, error) {
-	if err := countEntries(archive, size); err != nil {
+	if err := countEntries(io.NewSectionReader(archive, 0, size)); err != nil {
 		return 0, err
 	}
 	reader, err := zip.NewReader(archive, size)
 	if err != nil && err != zip.ErrInsecurePath {
 		return 0, &InvalidPackage{"", err.Error()}
 	}
-	u := unpacking{folder: folder, left: bytesMax, max: bytesMax, buffer: make([]byte, 64<<10), links: map[string]string{}}
+	u := unpacking{folder: folder, left: bytesMax, max: bytesMax, buffer: make([]byte, bufferBytes), made: ".", links: map[string]string{}}
 	for _, file := range reader.File {
 		if err := u.entry(file); err != nil {
 			return 0, err
@@ -58,18 +64,20 @@ func Unpack(archive io.ReaderAt, size int64, folder string, bytesMax int64) (int
 }
 
 // countEntries bounds the table of contents before it is read into memory: its own count may lie.
-func countEntries(archive io.ReaderAt, size int64) error {
-	buffer := make([]byte, 64<<10)
+func countEntries(archive io.Reader) error {
+	buffer := make([]byte, bufferBytes)
 	count, kept := 0, 0
-	for at := int64(0); at < size; {
-		n, err := archive.ReadAt(buffer[kept:min(int64(len(buffer)), int64(kept)+size-at)], at)
-		if n == 0 {
-			return err
-		}
-		at += int64(n)
+	for {
+		n, err := archive.Read(buffer[kept:])
 		text := buffer[:kept+n]
 		count += bytes.Count(text, []byte(centralSignature))
 		kept = copy(buffer, text[max(0, len(text)-len(centralSignature)+1):])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if count > EntriesMax {
 		return &InvalidPackage{"", fmt.Sprintf("it has more than %d entries", EntriesMax)}
@@ -122,7 +130,7 @@ func (u *unpacking) fileEntry(file *zip.File, name string) error {
 	}
 	defer source.Close()
 	target := filepath.Join(u.folder, name)
-	_ = os.Remove(target) // a later entry of the same name counts; a folder stays and is refused below
+	_ = syscall.Unlink(target) // a later entry of the same name counts; a folder stays and is refused below
 	mode := permissions(file.Mode(), 0o644) | 0o400
 	out, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if os.IsExist(err) {
@@ -169,7 +177,7 @@ func (u *unpacking) linkEntry(file *zip.File, name string) error {
 	if err != nil || len(target) == 0 || len(target) > linkTargetMax || bytes.IndexByte(target, 0) >= 0 {
 		return &InvalidPackage{file.Name, "is a symbolic link without a usable target"}
 	}
-	_ = os.Remove(filepath.Join(u.folder, name))
+	_ = syscall.Unlink(filepath.Join(u.folder, name)) // a folder stays and is refused when links are made
 	u.links[name] = string(target)
 	return nil
 }
@@ -192,14 +200,12 @@ func (u *unpacking) makeLinks() error {
 }
 
 func (u *unpacking) makeFolder(entry, name string) error {
-	if name == "." || name == u.made {
+	if name == u.made {
 		return nil
 	}
 	err := os.MkdirAll(filepath.Join(u.folder, name), 0o755)
-	if info, failed := os.Lstat(filepath.Join(u.folder, name)); failed != nil || !info.IsDir() {
-		if err == nil || strings.Contains(err.Error(), "not a directory") {
-			return &InvalidPackage{entry, "is a file and a folder at once"}
-		}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return &InvalidPackage{entry, "is a file and a folder at once"}
 	}
 	u.made = name
 	return err
@@ -212,6 +218,8 @@ func cleanName(name string) (string, error) {
 		return "", &InvalidPackage{name, "has no usable name"}
 	case strings.HasPrefix(name, "/"):
 		return "", &InvalidPackage{name, "has an absolute path"}
+	case len(name) > pathMax:
+		return "", &InvalidPackage{name, fmt.Sprintf("has a path of more than %d bytes", pathMax)}
 	}
 	for _, part := range strings.Split(name, "/") {
 		if part == ".." {
@@ -231,17 +239,14 @@ func staysInside(links map[string]string, name string) bool {
 	}
 	rest := []string{links[name]}
 	at := path.Dir(name)
-	for followed := 0; len(rest) > 0; {
+	for followed := 1; len(rest) > 0; {
 		part, more, cut := strings.Cut(rest[len(rest)-1], "/")
 		if cut {
 			rest[len(rest)-1] = more
 		} else {
 			rest = rest[:len(rest)-1]
 		}
-		switch part {
-		case "", ".":
-			continue
-		case "..":
+		if part == ".." {
 			if at == "." {
 				return false
 			}

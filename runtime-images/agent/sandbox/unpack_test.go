@@ -10,9 +10,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 type entry struct {
@@ -21,12 +25,14 @@ type entry struct {
 	content string
 }
 
+var modified = time.Date(2026, 11, 24, 12, 0, 2, 0, time.UTC)
+
 func archive(t *testing.T, entries ...entry) []byte {
 	t.Helper()
 	var buffer bytes.Buffer
 	writer := zip.NewWriter(&buffer)
 	for _, e := range entries {
-		header := &zip.FileHeader{Name: e.name, Method: zip.Deflate}
+		header := &zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: modified}
 		header.SetMode(e.mode)
 		out, err := writer.CreateHeader(header)
 		if err != nil {
@@ -70,7 +76,11 @@ func unpack(t *testing.T, data []byte, bytesMax int64) (string, error) {
 	return strings.Join(lines, "\n"), err
 }
 
+// farAway is the longest target that Linux takes.
+var farAway = strings.Repeat("./", 2047) + "x"
+
 func TestWhatIsUnpacked(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o022)) // takes nothing from what an entry says
 	const link = fs.ModeSymlink | 0o777
 	cases := []struct {
 		name    string
@@ -78,7 +88,10 @@ func TestWhatIsUnpacked(t *testing.T) {
 		want    string
 	}{
 		{"files and folders", []entry{{"a/", fs.ModeDir | 0o750, ""}, {"a/b/c", 0o755, "x"}, {"d", 0o604, "y"}}, "a/ 750\na/b/ 755\na/b/c 755 x\nd 604 y"},
-		{"no permissions", []entry{{"a", 0, "x"}}, "a 644 x"},
+		{"no permissions", []entry{{"a", 0, "x"}, {"b/", fs.ModeDir, ""}}, "a 644 x\nb/ 755"},
+		{"all permissions", []entry{{"a", 0o666, "x"}, {"b/", fs.ModeDir | 0o777, ""}}, "a 666 x\nb/ 777"},
+		{"a name of 255 bytes", []entry{{strings.Repeat("a", 255), 0o644, "x"}}, strings.Repeat("a", 255) + " 644 x"},
+		{"a target of 4095 bytes", []entry{{"l", link, farAway}}, "l -> " + farAway},
 		{"setuid", []entry{{"a", fs.ModeSetuid | 0o755, "x"}}, "a 755 x"},
 		{"odd names", []entry{{"./a//b", 0o644, "x"}, {"..c", 0o644, "y"}}, "..c 644 y\na/ 755\na/b 644 x"},
 		{"the later one counts", []entry{{"a", 0o644, "x"}, {"a", 0o755, "yy"}}, "a 755 yy"},
@@ -93,6 +106,107 @@ func TestWhatIsUnpacked(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTheLongestPathIsTaken(t *testing.T) {
+	if _, err := unpack(t, archive(t, entry{strings.Repeat("a/", 1919) + "bb", 0o644, "x"}), 1000); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of a function and its layers together no more may be unpacked than Lambda allows, so each says what it took.
+func TestTheBytesWrittenAreCounted(t *testing.T) {
+	data := archive(t, entry{"a", 0o644, "four"}, entry{"b/", fs.ModeDir | 0o755, ""}, entry{"b/c", 0o644, "and six"})
+	written, err := Unpack(bytes.NewReader(data), int64(len(data)), t.TempDir(), 1000)
+	if err != nil || written != 11 {
+		t.Error(written, err)
+	}
+}
+
+func TestAFileKeepsItsTime(t *testing.T) {
+	folder := t.TempDir()
+	data := archive(t, entry{"a", 0o644, "x"})
+	if _, err := Unpack(bytes.NewReader(data), int64(len(data)), folder, 1000); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(folder, "a")); err != nil || !info.ModTime().Equal(modified) {
+		t.Error(info, err)
+	}
+}
+
+// Linux follows 40 links and no more.
+func TestALongChainOfLinks(t *testing.T) {
+	const link = fs.ModeSymlink | 0o777
+	chain := []entry{{"0", 0o644, "found"}}
+	for n := 1; n <= 40; n++ {
+		chain = append(chain, entry{fmt.Sprint(n), link, fmt.Sprint(n - 1)})
+	}
+	folder := t.TempDir()
+	data := archive(t, chain...)
+	if _, err := Unpack(bytes.NewReader(data), int64(len(data)), folder, 1000); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(folder, "40")); string(text) != "found" {
+		t.Error(err)
+	}
+	if _, err := unpack(t, archive(t, append(chain, entry{"41", link, "40"})...), 1000); err == nil {
+		t.Error("a chain that can't be followed is taken")
+	}
+}
+
+func TestNoFileStaysOpen(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would close what was forgotten
+	open := func() int {
+		names, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("no /proc on this system")
+		}
+		return len(names)
+	}
+	data := archive(t, entry{"a", 0o644, "x"}, entry{"b", 0o644, "y"}, entry{"c", 0o644, "z"})
+	before := open()
+	if _, err := unpack(t, data, 1000); err != nil {
+		t.Fatal(err)
+	}
+	if after := open(); after != before {
+		t.Errorf("%d files were open before, %d are after", before, after)
+	}
+}
+
+type unreadable struct{}
+
+func (unreadable) ReadAt([]byte, int64) (int, error) { return 0, syscall.EIO }
+
+// A full disk or a missing folder is said as it is, and not told to whoever made the package.
+func TestAnErrorOfTheMachineIsNotThePackages(t *testing.T) {
+	machine := func(name, folder string, e entry) {
+		t.Helper()
+		data := archive(t, e)
+		_, err := Unpack(bytes.NewReader(data), int64(len(data)), folder, 1<<20)
+		var invalid *InvalidPackage
+		if err == nil || errors.As(err, &invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Unpack(unreadable{}, 1000, t.TempDir(), 1000); !errors.Is(err, syscall.EIO) {
+		t.Error("an archive that can't be read:", err)
+	}
+	nowhere := filepath.Join(t.TempDir(), "nowhere")
+	machine("a file", nowhere, entry{"a", 0o644, "x"})
+	machine("a link", nowhere, entry{"a", fs.ModeSymlink | 0o777, "b"})
+	machine("a folder", "/proc/nowhere", entry{"a/", fs.ModeDir | 0o755, ""})
+
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	machine("a file that the disk doesn't take", t.TempDir(), entry{"a", 0o644, strings.Repeat("x", 1000)})
 }
 
 func TestTheLimitItselfIsAllowed(t *testing.T) {
@@ -112,6 +226,10 @@ func TestWhatIsRefused(t *testing.T) {
 		{"slip inside", `"a/../../b" has a path with ..`, []entry{{"a/../../b", 0o644, ""}}},
 		{"absolute", `"/a" has an absolute path`, []entry{{"/a", 0o644, ""}}},
 		{"long name", "has a name of more than 255 bytes", []entry{{strings.Repeat("a", 256), 0o644, ""}}},
+		{"long path", "has a path of more than 3840 bytes", []entry{{strings.Repeat("a/", 1920) + "b", 0o644, ""}}},
+		{"no name", "has no usable name", []entry{{"", 0o644, ""}}},
+		{"a name with a NUL", "has no usable name", []entry{{"a\x00b", 0o644, ""}}},
+		{"a name that begins with a NUL", "has no usable name", []entry{{"\x00", 0o644, ""}}},
 		{"device", "is neither a file nor", []entry{{"a", fs.ModeDevice | 0o644, ""}}},
 		{"pipe", "is neither a file nor", []entry{{"a", fs.ModeNamedPipe | 0o644, ""}}},
 		{"absolute link", "leaves the package (/etc)", []entry{{"a", link, "/etc"}}},
@@ -120,7 +238,14 @@ func TestWhatIsRefused(t *testing.T) {
 		{"links that leave together", "leaves the package", []entry{{"d/e/l", link, "../.."}, {"m", link, "d/e/l/../x"}}},
 		{"links in a circle", "leaves the package", []entry{{"a", link, "b"}, {"b", link, "a"}}},
 		{"an empty link", "without a usable target", []entry{{"a", link, ""}}},
+		{"a link to a NUL", "without a usable target", []entry{{"a", link, "\x00"}}},
+		{"a link to a name with a NUL", "without a usable target", []entry{{"a", link, "b\x00c"}}},
+		{"a link to a name that Linux doesn't take", "without a usable target", []entry{{"a", link, farAway + "y"}}},
 		{"a file below a file", "is a file and a folder at once", []entry{{"a", 0o644, ""}, {"a/b", 0o644, ""}}},
+		{"a folder below a file", "is a file and a folder at once", []entry{{"a", 0o644, ""}, {"a/b/", fs.ModeDir | 0o755, ""}}},
+		{"a link below a file", "is a file and a folder at once", []entry{{"a", 0o644, ""}, {"a/b", link, "c"}}},
+		{"a file in place of an empty folder", "is a file and a folder at once", []entry{{"a/", fs.ModeDir | 0o755, ""}, {"a", 0o644, ""}}},
+		{"a link in place of a folder of links", "is a symbolic link and a folder at once", []entry{{"d/l", link, "x"}, {"d", link, "."}}},
 		{"a file in place of a folder", "is a file and a folder at once", []entry{{"a/b", 0o644, ""}, {"a", 0o644, ""}}},
 		{"a file below a link", "is a symbolic link and a folder at once", []entry{{"a", link, "b"}, {"a/x", 0o644, ""}}},
 		{"too much", `"b" makes the unzipped size larger than 1000 bytes`, []entry{{"a", 0o644, strings.Repeat("x", 600)}, {"b", 0o644, strings.Repeat("x", 401)}}},
@@ -140,6 +265,13 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 }
 
+// What AWS allows: 250 MB, by which it means MiB.
+func TestTheLimitIsLambdas(t *testing.T) {
+	if UnzippedBytesMax != 250<<20 {
+		t.Error(UnzippedBytesMax)
+	}
+}
+
 func TestHeadersThatLie(t *testing.T) {
 	whole := archive(t, entry{"a", 0o644, strings.Repeat("x", 5000)})
 	central := bytes.LastIndex(whole, []byte(centralSignature))
@@ -153,13 +285,26 @@ func TestHeadersThatLie(t *testing.T) {
 	if _, err := unpack(t, broken, 100_000); err == nil || !strings.Contains(err.Error(), "checksum") {
 		t.Error("a wrong checksum:", err)
 	}
+	for _, mode := range []fs.FileMode{0o644, fs.ModeSymlink | 0o777} {
+		odd := archive(t, entry{"a", mode, "b"})
+		odd[bytes.LastIndex(odd, []byte(centralSignature))+10] = 99 // how it was compressed
+		if _, err := unpack(t, odd, 1000); err == nil || !strings.Contains(err.Error(), `"a" can't be read`) {
+			t.Error("a compression that nobody knows:", err)
+		}
+	}
 	for _, data := range [][]byte{nil, []byte("PK"), whole[:len(whole)/2]} {
 		if _, err := unpack(t, data, 1000); err == nil {
 			t.Errorf("%.10q is taken", data)
 		}
 	}
-	if _, err := unpack(t, bytes.Repeat([]byte(centralSignature), EntriesMax+1), 1000); err == nil || !strings.Contains(err.Error(), "more than 100000 entries") {
-		t.Error("too many entries:", err)
+	for before := range 4 { // wherever the buffer ends
+		many := append(make([]byte, before), bytes.Repeat([]byte(centralSignature), EntriesMax+1)...)
+		if _, err := unpack(t, many, 1000); err == nil || !strings.Contains(err.Error(), "more than 100000 entries") {
+			t.Error("too many entries:", err)
+		}
+		if _, err := unpack(t, many[:len(many)-1], 1000); err == nil || strings.Contains(err.Error(), "entries") {
+			t.Error("as many entries as there may be:", err)
+		}
 	}
 }
 
@@ -178,7 +323,8 @@ func TestTreesAreWholeOrAbsent(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		return trees.Add(digest, f, max)
+		_, err = trees.Add(digest, f, max)
+		return err
 	}
 	if err := add(strings.Repeat("0", 64), 100); err == nil || !strings.Contains(err.Error(), digest) {
 		t.Error("a wrong digest:", err)
@@ -205,7 +351,7 @@ func TestArrangeMergesTrees(t *testing.T) {
 		_ = os.MkdirAll(filepath.Dir(path), 0o755)
 		_ = os.WriteFile(path, []byte(text), 0o644)
 	}
-	places, err := Arrange(root, "/runtime", first, []string{first, secondTree}, false)
+	places, err := Arrange(root, "/runtime", first, []string{first, secondTree}, Own)
 	if err != nil || places != (Places{root + "/task", root + "/opt", "/runtime", root + "/tmp"}) {
 		t.Fatal(places, err)
 	}

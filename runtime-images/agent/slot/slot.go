@@ -92,6 +92,7 @@ type Slot struct {
 
 	waiting  []byte // an INVOKE that could not be delivered when it came, whole, until its REPORT
 	request  []byte // id of the invocation in flight
+	last     []byte // id of the one before
 	answered bool
 	streams  bool     // the answer has begun as a stream
 	failure  *Trouble // why an Unusable slot is that
@@ -125,6 +126,9 @@ func (s *Slot) State() State { return s.state }
 
 // Running is the id of the invocation in flight, or empty.
 func (s *Slot) Running() []byte { return s.request }
+
+// Last is the id of the last invocation that was reported, or empty.
+func (s *Slot) Last() []byte { return s.last }
 
 // Revision is what SPECIALIZE called the slot; empty before.
 func (s *Slot) Revision() string {
@@ -365,7 +369,7 @@ func (s *Slot) report(now int64) {
 	})
 	s.ports.Send(s.scratch)
 	s.waiting = nil
-	s.request = s.request[:0]
+	s.last, s.request = s.request, s.last[:0]
 	s.initNs = 0
 }
 
@@ -410,9 +414,6 @@ func (s *Slot) endRestart(now int64) {
 }
 
 func (s *Slot) endFirstInit(now int64, status, errorType string) {
-	if !s.firstInit {
-		return
-	}
 	s.firstInit = false
 	s.phases.FunctionNs = max(0, now-s.initBegan-s.phases.RuntimeNs)
 	s.tellInit(status, errorType)

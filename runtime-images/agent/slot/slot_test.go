@@ -3,6 +3,7 @@ package slot
 import (
 	"fmt"
 	"math/rand"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -11,8 +12,9 @@ import (
 
 // recorder notes what a slot makes happen, and plays the part of the runtime only as far as the test says.
 type recorder struct {
-	notes []string
-	wake  int64
+	notes     []string
+	wake      int64
+	delivered link.Frame
 	// phases of the init that was told last
 	phases link.Phases
 }
@@ -22,11 +24,14 @@ func (r *recorder) note(format string, values ...any) {
 }
 func (r *recorder) Prepare(*link.Specialization) { r.note("prepare") }
 func (r *recorder) Start()                       { r.note("start") }
-func (r *recorder) Deliver(frame link.Frame)     { r.note("deliver %s", request(frame)) }
-func (r *recorder) Kill()                        { r.note("kill") }
-func (r *recorder) Wake(at int64)                { r.wake = at }
-func (r *recorder) FlushLog(outside bool)        { r.note("log outside=%v", outside) }
-func (r *recorder) MemoryMax() uint64            { return 7 }
+func (r *recorder) Deliver(frame link.Frame) {
+	r.delivered = frame
+	r.note("deliver %s", request(frame))
+}
+func (r *recorder) Kill()                 { r.note("kill") }
+func (r *recorder) Wake(at int64)         { r.wake = at }
+func (r *recorder) FlushLog(outside bool) { r.note("log outside=%v", outside) }
+func (r *recorder) MemoryMax() uint64     { return 7 }
 func (r *recorder) Initialized(init link.Initialization) {
 	r.phases = init.Phases
 	errorType := "-"
@@ -67,6 +72,12 @@ func invoke(id string) link.Frame {
 }
 
 func response(text string) []byte { return link.Append(nil, link.Response, 0, 0, []byte(text)) }
+
+// streamed is an INVOKE whose caller takes a stream.
+func streamed(id string) link.Frame {
+	raw := link.AppendInvoke(nil, 0, link.InvokeStream, link.Head{RequestID: []byte(id)}, []byte("{}"))
+	return link.Frame{Type: link.Invoke, Flags: link.InvokeStream, Body: raw[link.HeaderBytes:], Raw: raw}
+}
 
 const second = int64(1e9)
 
@@ -157,6 +168,58 @@ func TestTheFirstInit(t *testing.T) {
 	expect(t, r, "log outside=true", "deliver next")
 }
 
+// An INVOKE that waited is the frame that it was, and so is one that waited for the suppressed init.
+func TestWhatWaitedIsDeliveredWhole(t *testing.T) {
+	s, r := started(t)
+	if err := s.Invoke(1, streamed("early")); err != nil {
+		t.Fatal(err)
+	}
+	s.Ready(2)
+	if want := streamed("early"); !reflect.DeepEqual(r.delivered, want) {
+		t.Errorf("%+v\n%+v", r.delivered, want)
+	}
+	s, r = ready(t)
+	s.Exited(3, "it ended")
+	if err := s.Invoke(4, streamed("next")); err != nil {
+		t.Fatal(err)
+	}
+	s.Ready(5)
+	if want := streamed("next"); !reflect.DeepEqual(r.delivered, want) {
+		t.Errorf("%+v\n%+v", r.delivered, want)
+	}
+}
+
+// Start and end of a process are told by clocks that need not agree to the nanosecond.
+func TestTheFunctionsPartOfTheInitIsNeverLessThanNothing(t *testing.T) {
+	s, r := started(t)
+	s.Spawned(9)
+	s.Ready(8)
+	expect(t, r, "init success - 9ns")
+	if r.phases.FunctionNs != 0 {
+		t.Error(r.phases.FunctionNs)
+	}
+}
+
+func TestWhatTheRuntimeOwes(t *testing.T) {
+	s, _ := ready(t)
+	owes := func(answer, stream bool) {
+		t.Helper()
+		if s.MayAnswer() != answer || s.Streaming() != stream {
+			t.Errorf("owes an answer: %v, the rest of a stream: %v", s.MayAnswer(), s.Streaming())
+		}
+	}
+	owes(false, false)
+	mustInvoke(t, s, 10, "a")
+	owes(true, false)
+	s.Streams()
+	owes(true, true)
+	s.Answered(link.Success, "")
+	owes(false, false)
+	s.Free(11)
+	mustInvoke(t, s, 12, "b")
+	owes(true, false)
+}
+
 // The time that was asked for is over when what it was for is.
 func TestNothingIsWokenForNothing(t *testing.T) {
 	ended := map[string]func(*Slot){
@@ -200,6 +263,20 @@ func TestATimeoutAndTheSuppressedInit(t *testing.T) {
 	s.Answer(response("y"), link.Success, "")
 	s.Free(200*second + 1)
 	expect(t, r, "log outside=true", "deliver c", "log outside=false", "response y", "report 1ns init 0ns status 0 ")
+}
+
+func TestTheLongestTimeoutIsToldToTheHundredth(t *testing.T) {
+	r := &recorder{}
+	s := New(0, r)
+	_ = s.Specialize(&link.Specialization{Function: link.Function{TimeoutMs: 900_000}, InitTimeoutMs: 10_000})
+	s.Prepared(0, link.Phases{}, nil)
+	s.Ready(1)
+	mustInvoke(t, s, 2, "a")
+	s.TimePassed(900 * second)
+	s.Exited(901*second, "it ended")
+	if told := r.take(); !strings.Contains(told, "Task timed out after 900.00 seconds") {
+		t.Error(told)
+	}
 }
 
 func TestAnInitErrorIsAnsweredByTheNextInit(t *testing.T) {
@@ -269,6 +346,13 @@ func TestTheRuntimeEnds(t *testing.T) {
 			t.Error(s.State().Name())
 		}
 	})
+	t.Run("by talking nonsense", func(t *testing.T) {
+		s, r := ready(t)
+		mustInvoke(t, s, 10, "a")
+		s.BrokeProtocol(11)
+		s.Exited(12, "it ended")
+		expect(t, r, "log outside=true", "deliver a", "kill", "log outside=false", "log outside=false", exit("a"), "report 2ns init 0ns status 3 Runtime.ExitError")
+	})
 	t.Run("by the memory limit", func(t *testing.T) {
 		s, r := ready(t)
 		mustInvoke(t, s, 10, "a")
@@ -277,6 +361,36 @@ func TestTheRuntimeEnds(t *testing.T) {
 		s.Exited(12, "it ended")
 		expect(t, r, "log outside=true", "deliver a", "kill", "log outside=false", "log outside=false", exit("a"), "report 2ns init 0ns status 3 Runtime.ExitError")
 	})
+}
+
+// What a gateway that an environment dials again learns from HELLO.
+func TestTheNamesOfStates(t *testing.T) {
+	named := func(s *Slot, name string) {
+		t.Helper()
+		if s.State().Name() != name {
+			t.Error(s.State().Name(), "is not", name)
+		}
+	}
+	s := New(0, &recorder{})
+	named(s, "generic")
+	_ = s.Specialize(spec)
+	named(s, "initializing") // its code is being fetched
+	s.Prepared(1, link.Phases{}, nil)
+	named(s, "initializing")
+	s.Ready(2)
+	named(s, "idle")
+	mustInvoke(t, s, 3, "a")
+	named(s, "busy")
+	s.TimePassed(3 * second)
+	named(s, "busy") // its runtime is being ended
+	s.Exited(4*second, "it ended")
+	named(s, "idle")
+	mustInvoke(t, s, 5*second, "b")
+	named(s, "busy") // its runtime is being started
+	s = New(0, &recorder{})
+	_ = s.Specialize(spec)
+	s.Prepared(1, link.Phases{}, &Trouble{"Runtime.InvalidZipFile", "why"})
+	named(s, "idle") // it answers every INVOKE with that
 }
 
 func TestCodeThatCanNotBeHad(t *testing.T) {
@@ -329,6 +443,9 @@ func TestFramesThatTheGatewayMayNotSend(t *testing.T) {
 		t.Error("an invocation while another's runtime is being ended")
 	}
 	s, _ = started(t)
+	if s.Invoke(1, link.Frame{Body: []byte("short")}) == nil {
+		t.Error("a malformed INVOKE that would have to wait")
+	}
 	mustInvoke(t, s, 1, "a")
 	if s.Invoke(2, invoke("b")) == nil {
 		t.Error("two invocations wait")

@@ -20,13 +20,14 @@ const (
 
 // address is where the gateway listens.
 type address struct {
-	unix string // a path that a mount over /tmp doesn't hide
-	host string
-	port uint16
+	folder int    // of a Unix socket, open: a mount over /tmp doesn't hide it
+	unix   string // the socket's name in the folder
+	host   string
+	port   uint16
 }
 
-// parseAddress reads `unix:/path` or `tcp:host:port`.
-func parseAddress(text string) (address, error) {
+// parseAddress reads `unix:/path` or `tcp:host:port`; name is the variable that holds it.
+func parseAddress(name, text string) (address, error) {
 	kind, rest, _ := strings.Cut(text, ":")
 	switch kind {
 	case "unix":
@@ -34,7 +35,7 @@ func parseAddress(text string) (address, error) {
 		if err != nil {
 			return address{}, &os.PathError{Op: "open", Path: filepath.Dir(rest), Err: err}
 		}
-		return address{unix: fmt.Sprintf("/proc/self/fd/%d/%s", folder, filepath.Base(rest))}, nil
+		return address{folder: folder, unix: filepath.Base(rest)}, nil
 	case "tcp":
 		host, port, err := net.SplitHostPort(rest)
 		if err != nil {
@@ -43,31 +44,41 @@ func parseAddress(text string) (address, error) {
 		number, err := strconv.ParseUint(port, 10, 16)
 		return address{host: host, port: uint16(number)}, err
 	default:
-		return address{}, fmt.Errorf("LAMBENT_GATEWAY is %q, not unix:/path or tcp:host:port", text)
+		return address{}, fmt.Errorf("%s is %q, not unix:/path or tcp:host:port", name, text)
 	}
+}
+
+// below is the path of a Unix socket by way of its folder's descriptor.
+func (a address) below(folder int) string { return fmt.Sprintf("/proc/self/fd/%d/%s", folder, a.unix) }
+
+// text is the address as parseAddress reads it, in a process that has the folder of a Unix socket as this descriptor.
+func (a address) text(folder int) string {
+	if a.unix != "" {
+		return "unix:" + a.below(folder)
+	}
+	return "tcp:" + net.JoinHostPort(a.host, strconv.Itoa(int(a.port)))
 }
 
 // resolve calls back on the loop, at once unless a name must be looked up.
 func (a address) resolve(l *loop.Loop, found func(syscall.Sockaddr, error)) {
 	if a.unix != "" {
-		found(&syscall.SockaddrUnix{Name: a.unix}, nil)
+		found(&syscall.SockaddrUnix{Name: a.below(a.folder)}, nil)
 		return
 	}
 	if ip, err := netip.ParseAddr(a.host); err == nil {
 		found(a.sockaddr(ip), nil)
 		return
 	}
-	go func() {
-		ips, err := net.LookupIP(a.host)
-		l.Post(func() {
-			if err != nil {
-				found(nil, err)
-				return
-			}
-			ip, _ := netip.AddrFromSlice(ips[0])
-			found(a.sockaddr(ip.Unmap()), nil)
-		})
-	}()
+	var ips []net.IP
+	var err error
+	l.Beside(func() { ips, err = net.LookupIP(a.host) }, func() {
+		if err != nil {
+			found(nil, err)
+			return
+		}
+		ip, _ := netip.AddrFromSlice(ips[0])
+		found(a.sockaddr(ip.Unmap()), nil)
+	})
 }
 
 func (a address) sockaddr(ip netip.Addr) syscall.Sockaddr {

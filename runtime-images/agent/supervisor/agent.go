@@ -4,21 +4,24 @@
 package supervisor
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"lambent.dev/agent/install"
 	"lambent.dev/agent/link"
 	"lambent.dev/agent/loop"
 	"lambent.dev/agent/process"
 	"lambent.dev/agent/sandbox"
+	"lambent.dev/agent/slot"
 )
 
 const protocolVersion = 1
 
-// Agent is the one owner of the link and of the slots.
+// Agent is the one owner of the link, of the slots, and of the agents of further environments.
 type Agent struct {
 	settings     Settings
 	version      string
@@ -26,6 +29,8 @@ type Agent struct {
 	uplink       *Uplink
 	environments map[uint16]*environment
 	shutdown     *shutdown
+	children     *children
+	secret       string // what the gateway knows this agent by from its first welcome on
 }
 
 // Run is the agent's life. It returns when the agent has ended all it started.
@@ -33,7 +38,7 @@ func Run(settings Settings, version string) error {
 	if err := sandbox.JoinCgroups(settings.Cgroups); err != nil {
 		return err
 	}
-	if settings.Mounts {
+	if settings.Places == sandbox.Bound {
 		if err := sandbox.CheckNamespace(); err != nil {
 			return err
 		}
@@ -43,18 +48,21 @@ func Run(settings Settings, version string) error {
 			}
 		}
 	}
+	process.Rename(install.Name) // a child was started by another name of the program
 	process.BecomeSubreaper()
 	process.LimitFiles()
 	l, err := loop.New()
 	if err != nil {
 		return err
 	}
-	a := &Agent{settings: settings, version: version, loop: l, environments: map[uint16]*environment{}}
-	a.uplink = newUplink(l, settings.Gateway, settings.PatienceNs)
-	a.uplink.greet, a.uplink.receive = a.greeting, a.receive
+	a := &Agent{settings: settings, version: version, loop: l, environments: map[uint16]*environment{}, secret: settings.Secret}
+	a.uplink = newUplink(l, settings.Gateways, settings.PatienceNs)
+	a.uplink.greet, a.uplink.welcomed, a.uplink.receive = a.greeting, a.welcomed, a.receive
+	a.uplink.parted = func() { a.shutdown.idle() }
 	a.uplink.abandoned = func() { a.shutdown.begin("spindown") }
 	a.uplink.eased = a.eased
 	a.shutdown = newShutdown(a)
+	a.children = newChildren(a)
 	first, err := newEnvironment(a, 0)
 	if err != nil {
 		return err
@@ -67,16 +75,29 @@ func Run(settings Settings, version string) error {
 }
 
 func (a *Agent) greeting() []byte {
+	token := a.settings.Token
+	if a.settings.TokenFile != "" {
+		text, err := os.ReadFile(a.settings.TokenFile)
+		if err != nil {
+			complain("the token can't be read: " + err.Error())
+		}
+		token = string(bytes.TrimSpace(text))
+	}
 	greeting := link.Greeting{
-		Protocol: protocolVersion, Environment: a.settings.Environment, Token: a.settings.Token,
-		Runtime: a.settings.Runtime, PID: os.Getpid(), AgentVersion: a.version,
+		Protocol: protocolVersion, Environment: a.settings.Environment, Token: token, Secret: a.secret,
+		Runtime: a.settings.Runtime, PID: os.Getpid(), AgentVersion: a.version, Opens: a.settings.Code == "", Opened: a.children.told(),
 	}
 	for number, e := range a.environments {
 		state := link.SlotState{Slot: int(number), State: e.slot.State().Name()}
 		if revision := e.slot.Revision(); revision != "" {
 			state.Revision = &revision
 		}
-		if running := string(e.slot.Running()); running != "" {
+		running := string(e.slot.Running())
+		if running == "" && a.uplink.Holds(link.Report, number) {
+			// To the gateway it is busy until it has been told how the last invocation ended.
+			state.State, running = slot.Busy.Name(), string(e.slot.Last())
+		}
+		if running != "" {
 			state.RequestID = &running
 		}
 		greeting.Slots = append(greeting.Slots, state)
@@ -88,6 +109,17 @@ func (a *Agent) greeting() []byte {
 	return link.Append(nil, link.Hello, 0, 0, body)
 }
 
+func (a *Agent) welcomed(body []byte) {
+	var welcome link.Welcoming
+	if err := json.Unmarshal(body, &welcome); err == nil && welcome.Secret != "" {
+		a.secret = welcome.Secret
+	}
+	if a.settings.Parent >= 0 {
+		tellParent(a.settings.Parent)
+		a.settings.Parent = noParent
+	}
+}
+
 // receive takes a frame from the gateway. An error ends the connection.
 func (a *Agent) receive(frame link.Frame) error {
 	if frame.Type == link.Shutdown {
@@ -95,6 +127,25 @@ func (a *Agent) receive(frame link.Frame) error {
 		_ = json.Unmarshal(frame.Body, &ending) // any reason will do
 		a.shutdown.begin(ending.Reason)
 		return nil
+	}
+	if frame.Type == link.Redirect {
+		var redirection link.Redirection
+		if err := json.Unmarshal(frame.Body, &redirection); err != nil {
+			return err
+		}
+		to, err := parseAddress("REDIRECT", redirection.Gateway)
+		if err != nil {
+			return err
+		}
+		a.uplink.Redirect(to)
+		return nil
+	}
+	if frame.Type == link.Open && a.settings.Code == "" {
+		var asked link.Opening
+		if err := json.Unmarshal(frame.Body, &asked); err != nil {
+			return fmt.Errorf("OPEN can't be read: %w", err)
+		}
+		return a.children.open(asked)
 	}
 	e := a.environments[frame.Slot]
 	if e == nil {
@@ -133,8 +184,10 @@ func (a *Agent) watchSignals() {
 				case syscall.SIGCHLD:
 					a.reapOrphans()
 				case syscall.SIGTERM:
+					a.children.signal(syscall.SIGTERM)
 					a.shutdown.whenIdle()
 				default:
+					a.children.signal(syscall.SIGINT)
 					a.shutdown.begin("spindown")
 				}
 			})
@@ -143,7 +196,7 @@ func (a *Agent) watchSignals() {
 }
 
 func (a *Agent) reapOrphans() {
-	mine := map[int]bool{}
+	mine := a.children.agents()
 	for _, e := range a.environments {
 		e.addProcesses(mine)
 	}

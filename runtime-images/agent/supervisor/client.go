@@ -22,11 +22,15 @@ func (c fromClient) InitFailed(errorType string, object []byte) {
 
 func (c fromClient) Respond(frame []byte) {
 	link.AppendHeader(frame[:0], len(frame)-link.HeaderBytes, link.Response, 0, c.slot.Number)
-	c.slot.Answer(frame, link.Success, "")
+	if c.slot.Answer(frame, link.Success, "") {
+		c.agent.uplink.Hold()
+	}
 }
 
 func (c fromClient) Fail(errorType string, object []byte) {
-	c.slot.Answer(link.AppendError(nil, link.Error, c.slot.Number, errorType, object), link.Failed, errorType)
+	if c.slot.Answer(link.AppendError(nil, link.Error, c.slot.Number, errorType, object), link.Failed, errorType) {
+		c.agent.uplink.Hold()
+	}
 }
 
 func (c fromClient) TooLarge() { c.answerTooLarge() }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -21,6 +23,7 @@ const (
 	sampleNs          = 50e6
 	hangupNs          = 1e9 // a process that ends closes its socket a little before
 	commandNotFound   = 127
+	customRuntime     = "/var/task/bootstrap" // of provided.al2023, say; in Lambda it may be in /opt too
 )
 
 // environment does what its slot decides: it owns the runtime's process, its channel and its output.
@@ -37,6 +40,7 @@ type environment struct {
 	running   *runtime
 	api       *runtimeapi.Server
 	memoryMax uint64
+	watchedAt int64
 	sampledAt int64
 	sample    []byte
 }
@@ -85,7 +89,7 @@ func (e *environment) Start() {
 	adopted := false
 	if r := e.ready; r != nil {
 		e.ready = nil
-		if servesFor(e.agent.settings, e.spec) {
+		if servesFor(e.agent.settings, e.spec) && !bringsLibraries(e.places) {
 			e.running, adopted = r, true
 		} else {
 			r.process.Kill()
@@ -109,28 +113,72 @@ func (e *environment) Start() {
 }
 
 func (e *environment) startAnew() error {
+	directory, err := e.directory()
+	if err != nil {
+		return err
+	}
 	argv := make([]string, 0, len(e.spec.Runtime.Command)+1)
 	wrapper := e.spec.Environment[wrapperVariable]
+	if e.inImage() {
+		wrapper = "" // the image's own entry point runs it
+	}
 	if wrapper != "" {
 		argv = append(argv, e.places.Real(wrapper))
 	}
 	for _, word := range e.spec.Runtime.Command {
 		argv = append(argv, e.places.Real(word))
 	}
+	if !e.inImage() && len(e.spec.Runtime.Command) > 0 && e.spec.Runtime.Command[0] == customRuntime {
+		argv[len(argv)-len(e.spec.Runtime.Command)] = findCustomRuntime(e.places)
+	}
 	frames := e.spec.Runtime.Protocol == "frames"
 	var env []string
 	if frames {
 		env = append(env, bootstrapVariable)
 	}
-	for name, value := range e.variables() {
+	for name, value := range e.variables(directory) {
 		env = append(env, name+"="+value)
 	}
-	var err error
-	e.running, err = e.startRuntime(argv, env, e.places.Task, frames, e.ended)
+	e.running, err = e.startRuntime(argv, env, directory, frames, e.ended)
 	if err != nil && wrapper != "" && errors.Is(err, fs.ErrNotExist) {
 		err = missingWrapper{}
 	}
 	return err
+}
+
+// inImage says whether the code came as a container image, with all that it needs.
+func (e *environment) inImage() bool { return e.agent.settings.Places == sandbox.Image }
+
+// directory is where the runtime starts: that of the code, or of the image, which the agent was started in.
+func (e *environment) directory() (string, error) {
+	if !e.inImage() {
+		return e.places.Task, nil
+	}
+	directory := e.spec.Runtime.WorkingDirectory
+	if directory == "" {
+		return os.Getwd()
+	}
+	if info, err := os.Stat(directory); err != nil || !info.IsDir() {
+		return "", missingDirectory(directory)
+	}
+	return directory, nil
+}
+
+// missingDirectory is the working directory that the image does not have.
+type missingDirectory string
+
+func (m missingDirectory) Error() string { return "The working directory doesn't exist: " + string(m) }
+
+// findCustomRuntime is the function's own bootstrap, or else that of a layer.
+func findCustomRuntime(places sandbox.Places) string {
+	own := filepath.Join(places.Task, "bootstrap")
+	if _, err := os.Stat(own); err != nil {
+		layers := filepath.Join(places.Opt, "bootstrap")
+		if _, err := os.Stat(layers); err == nil {
+			return layers
+		}
+	}
+	return own
 }
 
 type missingWrapper struct{}
@@ -144,12 +192,24 @@ func unstartable(err error) slot.Trouble {
 	if errors.As(err, &missing) {
 		errorType = "Runtime.ExitError"
 	}
+	var noDirectory missingDirectory
+	if errors.As(err, &noDirectory) {
+		errorType = "Runtime.InvalidWorkingDir"
+	}
 	return slot.Trouble{Type: errorType, Message: err.Error()}
 }
 
-// variables is the whole environment of the runtime.
-func (e *environment) variables() map[string]string {
+// variables is the whole environment of a runtime that starts in this directory.
+func (e *environment) variables(directory string) map[string]string {
 	variables := make(map[string]string, len(e.spec.Environment)+8)
+	if e.spec.Inherits {
+		for _, variable := range e.agent.settings.Inherited {
+			name, value, _ := strings.Cut(variable, "=")
+			if !ofTheContainer(name, value, e.inImage()) {
+				variables[name] = value
+			}
+		}
+	}
 	for name, value := range e.spec.Environment {
 		switch name {
 		case "PATH", "LD_LIBRARY_PATH", "PYTHONPATH":
@@ -160,12 +220,23 @@ func (e *environment) variables() map[string]string {
 	variables["AWS_LAMBDA_RUNTIME_API"] = e.api.Address()
 	variables["LAMBDA_TASK_ROOT"] = e.places.Task
 	variables["LAMBDA_RUNTIME_DIR"] = e.places.Runtime
-	variables["PWD"] = e.places.Task
-	variables["_HANDLER"] = e.spec.Handler
+	variables["PWD"] = directory
+	if !e.inImage() {
+		variables["_HANDLER"] = e.spec.Handler
+	}
 	if e.places != sandbox.Lambda {
 		variables["TMPDIR"] = e.places.Tmp
 	}
 	return variables
+}
+
+// ofTheContainer says whether a variable is there because the agent runs in a container, and not because anybody set it. Where no
+// user has a home, containers are told that it is the root; an image may have set another.
+func ofTheContainer(name, value string, inImage bool) bool {
+	if name == "HOME" {
+		return !inImage || value == "/"
+	}
+	return name == "HOSTNAME" || strings.HasPrefix(name, "KUBERNETES_")
 }
 
 // bootstrapInit is the body of INIT. A process that was started for this function has its environment already, and perhaps a wrapper's
@@ -173,7 +244,7 @@ func (e *environment) variables() map[string]string {
 func (e *environment) bootstrapInit(adopted bool) []byte {
 	init := link.BootstrapInit{Handler: e.spec.Handler, TaskRoot: e.places.Task, OptRoot: e.places.Opt, Function: e.spec.Function}
 	if adopted {
-		init.Environment = e.variables()
+		init.Environment = e.variables(e.places.Task)
 	}
 	body, err := json.Marshal(init)
 	if err != nil {
@@ -221,7 +292,11 @@ func (e *environment) Deliver(invoke link.Frame) {
 		e.api.Deliver(invoke)
 	}
 	if e.spec.MemoryLimitBytes > 0 {
-		e.watchMemory()
+		if next := e.watchedAt + sampleNs; next > loop.Now() {
+			e.watch.Set(next)
+		} else {
+			e.watchMemory()
+		}
 	}
 }
 
@@ -234,7 +309,7 @@ func (e *environment) ended(r *runtime) {
 	exit := r.process.Reap()
 	e.hangup.Set(0)
 	e.memoryMax = max(e.memoryMax, exit.MemoryMax)
-	process.KillDescendants()
+	process.KillDescendants(e.agent.children.agents())
 	r.output.flush(e.logFlags())
 	e.running = nil
 	r.close()
@@ -286,18 +361,20 @@ func (e *environment) MemoryMax() uint64 {
 	return e.memoryMax
 }
 
-// watchMemory holds the memory limit where no cgroup does, while the runtime works.
+// watchMemory holds the memory limit where no cgroup does, while the runtime works. Looking is dear: once in a while will do, however many
+// invocations come.
 func (e *environment) watchMemory() {
 	state := e.slot.State()
 	if e.spec == nil || e.spec.MemoryLimitBytes <= 0 || e.running == nil || state == slot.Idle {
 		return
 	}
-	if used := process.Resident(process.Descendants()); used > e.spec.MemoryLimitBytes {
+	e.watchedAt = loop.Now()
+	if used := process.Resident(process.Descendants(e.agent.children.agents())); used > e.spec.MemoryLimitBytes {
 		e.memoryMax = max(e.memoryMax, uint64(used))
 		e.slot.OverMemory(loop.Now())
 		return
 	}
-	e.watch.Set(loop.Now() + sampleNs)
+	e.watch.Set(e.watchedAt + sampleNs)
 }
 
 func (e *environment) logFlags() uint8 {
@@ -320,6 +397,22 @@ func (e *environment) signal(signal syscall.Signal) {
 	if e.running != nil {
 		e.running.process.Signal(signal)
 	}
+}
+
+// close gives back what the environment held, for an agent that goes on without it. Its processes have been killed.
+func (e *environment) close() {
+	for _, timer := range []*loop.Timer{e.wake, e.watch, e.hangup} {
+		timer.Set(0)
+	}
+	for _, r := range []*runtime{e.ready, e.running} {
+		if r != nil {
+			e.agent.loop.Remove(r.process.Descriptor)
+			r.process.Reap()
+			r.close()
+		}
+	}
+	e.ready, e.running = nil, nil
+	e.api.Close()
 }
 
 func (e *environment) addProcesses(to map[int]bool) {
@@ -352,6 +445,20 @@ func servesFor(settings Settings, spec *link.Specialization) bool {
 		}
 	}
 	return len(had) == 0
+}
+
+// bringsLibraries says whether the function or its layers have shared libraries in a folder that the loader searches: one that was
+// not there when a process started is not looked at again.
+func bringsLibraries(places sandbox.Places) bool {
+	for _, folder := range []string{places.Task, places.Opt} {
+		entries, _ := os.ReadDir(filepath.Join(folder, "lib"))
+		for _, entry := range entries {
+			if strings.Contains(entry.Name(), ".so") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func readAtStart(name string) bool {

@@ -32,6 +32,12 @@ type preparation struct {
 func (e *environment) Prepare(spec *link.Specialization) {
 	e.spec = spec
 	e.loading = &preparation{spec: spec, fetched: map[string]string{}, began: loop.Now()}
+	if settings := e.agent.settings; settings.Code != "" {
+		var err error
+		e.places, err = sandbox.Beside(settings.Code, settings.RuntimeFolder, settings.Root, settings.Places)
+		e.prepared(err)
+		return
+	}
 	trees := e.trees()
 	unpack := false
 	for _, pack := range spec.Packages {
@@ -47,8 +53,9 @@ func (e *environment) Prepare(spec *link.Specialization) {
 			e.loading.missing = append(e.loading.missing, pack)
 		}
 	}
-	if !unpack && len(spec.Packages) < 3 && e.agent.settings.Mounts {
-		e.prepared(e.arrange()) // a few links and mounts: sooner done than handed over
+	places := e.agent.settings.Places
+	if !unpack && len(spec.Packages) < 3 && (places == sandbox.Bound || places == sandbox.Image) {
+		e.prepared(e.arrange()) // a few links and mounts, or nothing: sooner done than handed over
 		return
 	}
 	e.fetchNext()
@@ -59,10 +66,8 @@ func (e *environment) fetchNext() {
 	if len(p.missing) == 0 {
 		p.phases.FetchNs = loop.Now() - p.began
 		p.began = loop.Now()
-		go func() {
-			err := e.unpack(p)
-			e.agent.loop.Post(func() { e.prepared(err) })
-		}()
+		var err error
+		e.agent.loop.Beside(func() { err = e.unpack(p) }, func() { e.prepared(err) })
 		return
 	}
 	digest := p.missing[0].SHA256
@@ -110,6 +115,7 @@ func (e *environment) blob(frame link.Frame) error {
 // unpack runs beside the loop and touches nothing of it.
 func (e *environment) unpack(p *preparation) error {
 	trees := e.trees()
+	left := int64(sandbox.UnzippedBytesMax)
 	for _, pack := range p.spec.Packages {
 		if trees.Has(pack.SHA256) {
 			continue
@@ -122,7 +128,8 @@ func (e *environment) unpack(p *preparation) error {
 		if err != nil {
 			return err
 		}
-		err = trees.Add(pack.SHA256, file, sandbox.UnzippedBytesMax)
+		written, err := trees.Add(pack.SHA256, file, left)
+		left -= written
 		file.Close()
 		if fetched {
 			os.Remove(name)
@@ -147,7 +154,7 @@ func (e *environment) arrange() error {
 	}
 	var err error
 	settings := e.agent.settings
-	e.places, err = sandbox.Arrange(settings.Root, settings.RuntimeFolder, task, opts, settings.Mounts)
+	e.places, err = sandbox.Arrange(settings.Root, settings.RuntimeFolder, task, opts, settings.Places)
 	return err
 }
 
@@ -157,6 +164,7 @@ func (e *environment) prepared(err error) {
 	p.phases.UnpackNs = loop.Now() - p.began
 	if err == nil {
 		e.slot.Prepared(loop.Now(), p.phases, nil)
+		e.agent.children.settle("")
 		return
 	}
 	errorType := sandboxError
@@ -164,8 +172,10 @@ func (e *environment) prepared(err error) {
 	if errors.As(err, &invalid) {
 		errorType = invalidZipError
 	}
-	complain("the code can't be used: " + err.Error())
+	text := "the code can't be used: " + err.Error()
+	complain(text)
 	e.slot.Prepared(loop.Now(), p.phases, &slot.Trouble{Type: errorType, Message: err.Error()})
+	e.agent.children.settle(text)
 }
 
 func (e *environment) trees() sandbox.Trees {

@@ -22,13 +22,15 @@ func (e *environment) startRuntime(argv, env []string, dir string, speaksFrames 
 	}
 	defer syscall.Close(written)
 	r := &runtime{output: output}
-	theirs := -1
+	var inherited []int
 	if speaksFrames {
+		var theirs int
 		if r.bootstrap, theirs, err = openBootstrap(e.agent.loop); err != nil {
 			output.close()
 			return nil, err
 		}
 		defer syscall.Close(theirs)
+		inherited = append(inherited, theirs)
 		r.bootstrap.receive = e.fromBootstrap
 		r.bootstrap.closed = func() {
 			if e.running == r { // a pre-started one that was put aside may close what it likes
@@ -36,8 +38,9 @@ func (e *environment) startRuntime(argv, env []string, dir string, speaksFrames 
 			}
 		}
 	}
-	r.process, err = process.Start(process.Command{Argv: argv, Env: env, Dir: dir, Output: written, Link: theirs})
+	r.process, err = process.Start(process.Command{Argv: argv, Env: env, Dir: dir, Output: written, Inherited: inherited})
 	if err == nil {
+		r.process.EndsFirst()
 		r.process.LimitTasks()
 		err = e.agent.loop.Add(r.process.Descriptor, loop.Readable, loop.HandlerFunc(func(uint32) { ended(r) }))
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"syscall"
 
+	"lambent.dev/agent/link"
 	"lambent.dev/agent/loop"
 	"lambent.dev/agent/process"
 )
@@ -20,13 +21,13 @@ var graces = map[string]grace{
 	"external": {300e6, 2000e6},
 }
 
-// shutdown ends the agent in order.
+// shutdown ends the agent in order: its own environment first, and then, when those of its children have ended by themselves, itself.
 type shutdown struct {
-	agent  *Agent
-	phase  *loop.Timer
-	begun  bool
-	asked  bool
-	killed bool
+	agent *Agent
+	phase *loop.Timer
+	begun bool
+	asked bool
+	over  bool // its own environment has ended
 }
 
 func newShutdown(a *Agent) *shutdown {
@@ -35,19 +36,22 @@ func newShutdown(a *Agent) *shutdown {
 	return s
 }
 
-// whenIdle begins once no invocation is in flight; asked twice, at once.
+// whenIdle begins once no invocation is in flight; asked twice, at once. A gateway is asked to send no more, and to say when
+// it is time: what it sent meanwhile would be lost.
 func (s *shutdown) whenIdle() {
 	if s.asked {
 		s.begin("spindown")
 		return
 	}
 	s.asked = true
+	s.agent.children.settle(leaving)
+	s.agent.uplink.Append(link.Shutdown, 0, []byte(`{"reason":"leaving"}`))
 	s.idle()
 }
 
 // idle says that an invocation may have ended.
 func (s *shutdown) idle() {
-	if !s.asked {
+	if !s.asked || s.agent.uplink.Joined() {
 		return
 	}
 	for _, e := range s.agent.environments {
@@ -64,6 +68,7 @@ func (s *shutdown) begin(reason string) {
 		return
 	}
 	s.begun = true
+	s.agent.children.settle(leaving)
 	granted := graces["none"]
 	if granted.runtimeNs == 0 {
 		s.kill()
@@ -76,7 +81,24 @@ func (s *shutdown) begin(reason string) {
 }
 
 func (s *shutdown) kill() {
-	process.KillDescendants()
-	s.agent.uplink.Close()
+	a := s.agent
+	process.KillDescendants(a.children.agents())
+	a.uplink.Close()
+	s.over = true
+	if s.last() {
+		return
+	}
+	for number, e := range a.environments {
+		e.close()
+		delete(a.environments, number)
+	}
+}
+
+// last ends the agent if there is no environment left that it is needed for.
+func (s *shutdown) last() bool {
+	if !s.over || len(s.agent.children.running) > 0 {
+		return false
+	}
 	s.agent.loop.Stop()
+	return true
 }

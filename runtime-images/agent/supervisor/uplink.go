@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"encoding/binary"
 	"slices"
 	"syscall"
 
@@ -15,6 +14,7 @@ const (
 	congestedBytes = 128 << 10
 	keptBytes      = 256 << 10
 	logChunkBytes  = 32 << 10
+	heldBytesMax   = 64 << 10
 )
 
 type phase uint8
@@ -24,35 +24,40 @@ const (
 	connecting
 	greeting
 	joined
+	closed
 )
 
 // Uplink is the connection to the gateway, dialled again when it is lost. Frames wait in it, whole, until a gateway takes them.
 type Uplink struct {
-	loop    *loop.Loop
-	address address
-	fd      int
-	phase   phase
-	waiting uint32 // the events that fd is registered for
-	reader  link.Reader
-	hello   []byte
+	loop      *loop.Loop
+	addresses []address
+	dialled   int // which of them
+	fd        int
+	phase     phase
+	waiting   uint32 // the events that fd is registered for
+	reader    link.Reader
+	hello     []byte
 
 	out   []byte // frames, from the first that is not wholly sent
 	sent  int    // bytes of out that are sent
 	first int    // where the frame begins that is being sent
+	held  int    // the length of out up to which it waits for another frame; 0: it doesn't
 
 	redial     *loop.Timer
 	pause      int64
 	patience   int64
 	abandonAt  int64
 	greet      func() []byte
+	welcomed   func(body []byte)
 	receive    func(link.Frame) error
+	parted     func() // a gateway that had the agent is lost
 	abandoned  func()
 	eased      func()
 	wasCrowded bool
 }
 
-func newUplink(l *loop.Loop, to address, patience int64) *Uplink {
-	u := &Uplink{loop: l, address: to, fd: -1, patience: patience, pause: pauseMin}
+func newUplink(l *loop.Loop, to []address, patience int64) *Uplink {
+	u := &Uplink{loop: l, addresses: to, fd: -1, patience: patience, pause: pauseMin}
 	u.redial = l.NewTimer(u.dial)
 	l.OnSettled(u.flush)
 	return u
@@ -66,6 +71,14 @@ func (u *Uplink) Open() {
 
 // Send queues a whole frame; it leaves when all events at hand are handled.
 func (u *Uplink) Send(frame []byte) { u.out = append(u.out, frame...) }
+
+// Hold lets what is queued leave with the frame that follows it: an answer with its report, since the gateway passes it on only then. What
+// is large leaves at once.
+func (u *Uplink) Hold() {
+	if len(u.out)-u.sent <= heldBytesMax {
+		u.held = len(u.out)
+	}
+}
 
 // Append queues a frame.
 func (u *Uplink) Append(kind link.Type, slot uint16, body []byte) {
@@ -94,22 +107,54 @@ func (u *Uplink) Crowded() bool {
 	return u.wasCrowded
 }
 
-// Empty says that nothing waits to be sent.
-func (u *Uplink) Empty() bool { return len(u.out) == 0 }
+// Redirect leaves this gateway for another. Where to look if that one is gone stays as it was.
+func (u *Uplink) Redirect(to address) {
+	others := u.addresses
+	u.addresses = []address{to}
+	if len(others) > 1 {
+		u.addresses = append(u.addresses, others[len(others)-1])
+	}
+	u.dialled = 0
+	u.lost()
+}
+
+// Belongs tells the gateway that has the agent or is dialled now and, if there is one, where to look if that one is gone.
+func (u *Uplink) Belongs() []address {
+	return append([]address{u.addresses[u.dialled]}, u.addresses[1:]...)
+}
+
+// Joined says that a gateway has the agent.
+func (u *Uplink) Joined() bool { return u.phase == joined }
+
+// Holds says that a frame of this type waits to be sent for a slot.
+func (u *Uplink) Holds(kind link.Type, slot uint16) bool {
+	for rest := u.out[u.first:]; len(rest) > 0; rest = rest[link.FrameBytes(rest):] {
+		if k, s := link.TypeAndSlot(rest); k == kind && s == slot {
+			return true
+		}
+	}
+	return false
+}
 
 // Close gives the connection up for good, after a last try to send what waits.
 func (u *Uplink) Close() {
+	u.held = 0
 	u.flush()
 	if u.fd >= 0 {
 		u.drop()
 	}
 	u.redial.Set(0)
+	u.phase = closed
 }
 
 func (u *Uplink) dial() {
-	u.address.resolve(u.loop, func(to syscall.Sockaddr, err error) {
+	address := u.addresses[u.dialled]
+	address.resolve(u.loop, func(to syscall.Sockaddr, err error) {
+		if u.phase == closed {
+			return
+		}
 		if err == nil {
-			err = u.connect(to)
+			err = u.connect(address, to)
 		}
 		if err != nil {
 			u.lost()
@@ -117,8 +162,8 @@ func (u *Uplink) dial() {
 	})
 }
 
-func (u *Uplink) connect(to syscall.Sockaddr) error {
-	fd, err := u.address.socket()
+func (u *Uplink) connect(address address, to syscall.Sockaddr) error {
+	fd, err := address.socket()
 	if err != nil {
 		return err
 	}
@@ -189,6 +234,7 @@ func (u *Uplink) take(frame link.Frame) error {
 	switch frame.Type {
 	case link.Welcome:
 		u.phase, u.pause, u.abandonAt = joined, pauseMin, 0
+		u.welcomed(frame.Body)
 	case link.Ping:
 		u.out = link.Append(u.out, link.Pong, 0, frame.Slot, nil)
 	case link.Pong:
@@ -201,8 +247,14 @@ func (u *Uplink) take(frame link.Frame) error {
 // lost dials again after a pause that grows, until patience is over.
 func (u *Uplink) lost() {
 	now := loop.Now()
+	wasJoined := u.phase == joined
 	if u.fd >= 0 {
 		u.drop()
+	}
+	if wasJoined {
+		u.parted()
+	} else {
+		u.dialled = (u.dialled + 1) % len(u.addresses)
 	}
 	if u.abandonAt == 0 {
 		u.abandonAt = now + u.patience
@@ -223,9 +275,10 @@ func (u *Uplink) drop() {
 }
 
 func (u *Uplink) flush() {
-	if u.phase != joined || len(u.out) == u.sent {
+	if u.phase != joined || len(u.out) == u.sent || len(u.out) == u.held {
 		return
 	}
+	u.held = 0
 	n, err := loop.Write(u.fd, u.out[u.sent:])
 	switch {
 	case err == syscall.EAGAIN || err == syscall.EINTR:
@@ -253,7 +306,7 @@ func (u *Uplink) flush() {
 // forget drops the frames that are wholly sent. What is sent in part is kept: a lost connection needs it from its start.
 func (u *Uplink) forget() {
 	for {
-		size := link.HeaderBytes + int(binary.BigEndian.Uint32(u.out[u.first:]))
+		size := link.FrameBytes(u.out[u.first:])
 		if u.first+size > u.sent {
 			break
 		}

@@ -14,8 +14,9 @@ import shutil
 import sys
 import time
 import zipfile
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ class Peer:
 
 @dataclass
 class Gateway:
-    """Listens, knows the packages, and has at most one agent."""
+    """Listens, knows the packages, and has at most one agent; each environment that was opened beside it has a view of its own."""
 
     folder: Path
     address: str
@@ -100,14 +101,22 @@ class Gateway:
     hello: dict[str, Any] = field(default_factory=dict)
     outside_log: bytes = b""
     packages: dict[str, bytes] = field(default_factory=dict)
+    specialization: dict[str, Any] = field(default_factory=dict)
     init: dict[str, Any] = field(default_factory=dict)
     requests: int = 0
-    _connections: asyncio.Queue[Peer] = field(default_factory=asyncio.Queue)
+    environment: str = "environment-1"
+    _arrivals: dict[str, asyncio.Queue[tuple[Peer, dict[str, Any]]]] = field(
+        default_factory=lambda: defaultdict(asyncio.Queue)
+    )
+    _peers: list[Peer] = field(default_factory=list)
     _server: asyncio.Server | None = None
 
     async def listen(self) -> None:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self._connections.put_nowait(Peer(reader, writer))
+            peer = Peer(reader, writer)
+            self._peers.append(peer)
+            hello = json.loads((await peer.next(FrameType.HELLO)).body)
+            self._arrivals[hello["environment"]].put_nowait((peer, hello))
 
         kind, _, path = self.address.partition(":")
         if kind == "unix":
@@ -122,12 +131,24 @@ class Gateway:
         self._server.close()
 
     async def welcome(self) -> Peer:
-        """Takes the agent's next connection and its HELLO."""
-        peer = await asyncio.wait_for(self._connections.get(), PATIENCE_SECONDS)
-        self.hello = json.loads((await peer.next(FrameType.HELLO)).body)
-        peer.send(FrameType.WELCOME, {})
+        """Takes the environment's next connection and its HELLO."""
+        peer, self.hello = await asyncio.wait_for(self._arrivals[self.environment].get(), PATIENCE_SECONDS)
+        peer.send(FrameType.WELCOME, {"secret": "known to both"})
         self.peer = peer
         return peer
+
+    def ask_to_open(self, number: int = 1) -> Gateway:
+        """OPEN; the further environment as its gateway sees it, before its first HELLO."""
+        assert self.peer is not None
+        name = f"{self.environment}/{number}"
+        beside = replace(self, agent=None, peer=None, environment=name, hello={}, outside_log=b"")
+        self.peer.send(FrameType.OPEN, {"environment": beside.environment, "secret": f"of {number}"})
+        return beside
+
+    async def open(self, number: int = 1) -> Gateway:
+        beside = self.ask_to_open(number)
+        await beside.welcome()
+        return beside
 
     async def specialize(
         self,
@@ -139,33 +160,37 @@ class Gateway:
         timeout_ms: int = 10_000,
         init_timeout_ms: int = 10_000,
         memory_limit_bytes: int = 0,
+        inherits: bool = False,
     ) -> dict[str, Any]:
         """SPECIALIZE, and INIT's answer."""
-        assert self.peer is not None
         listed = []
         for package, target in packages:
             digest = hashlib.sha256(package).hexdigest()
             self.packages[digest] = package
             listed.append({"sha256": digest, "size": len(package), "target": target})
-        self.peer.send(
-            FrameType.SPECIALIZE,
-            {
-                "revision": "revision 1",
-                "function": {
-                    "name": "test",
-                    "version": "$LATEST",
-                    "arn": ARN,
-                    "memoryMb": 128,
-                    "timeoutMs": timeout_ms,
-                },
-                "handler": handler,
-                "runtime": runtime,
-                "environment": dict(variables or {}),
-                "packages": listed,
-                "initTimeoutMs": init_timeout_ms,
-                "memoryLimitBytes": memory_limit_bytes,
+        self.specialization = {
+            "revision": "revision 1",
+            "function": {
+                "name": "test",
+                "version": "$LATEST",
+                "arn": ARN,
+                "memoryMb": 128,
+                "timeoutMs": timeout_ms,
             },
-        )
+            "handler": handler,
+            "runtime": runtime,
+            "environment": dict(variables or {}),
+            "inherits": inherits,
+            "packages": listed,
+            "initTimeoutMs": init_timeout_ms,
+            "memoryLimitBytes": memory_limit_bytes,
+        }
+        return await self.specialize_again()
+
+    async def specialize_again(self) -> dict[str, Any]:
+        """The same for an environment beside that one."""
+        assert self.peer is not None
+        self.peer.send(FrameType.SPECIALIZE, self.specialization)
         while True:
             frame = await self.peer.next(FrameType.INIT, FrameType.LOG, FrameType.FETCH)
             if frame.type == FrameType.INIT:
@@ -237,27 +262,39 @@ class Gateway:
         return [PYTHON, str(folder / "bootstrap.py")]
 
     async def start_agent(
-        self, binary: Path, *, prestart: list[str], mounts: bool, settings: Mapping[str, str] | None = None
+        self,
+        binary: Path,
+        *,
+        prestart: list[str],
+        mounts: bool,
+        settings: Mapping[str, str] | None = None,
+        directory: Path | None = None,
     ) -> None:
+        """`directory` is where it starts; its own program's folder need not be that of the function."""
         root = self.folder / "environment"
         root.mkdir()
         environment = {
             "PATH": os.environ["PATH"],
             "LAMBENT_GATEWAY": self.address,
-            "LAMBENT_ENVIRONMENT": "environment-1",
+            "LAMBENT_ENVIRONMENT": self.environment,
             "LAMBENT_TOKEN": TOKEN,
             "LAMBENT_RUNTIME": "python",
             "LAMBENT_PRESTART": json.dumps(prestart),
             "LAMBENT_ROOT": str(root),
             "LAMBENT_TREES": str(self.folder / "trees"),
             "LAMBENT_RUNTIME_DIR": str(self.folder / "runtime"),
-            "LAMBENT_MOUNTS": "1" if mounts else "0",
+            "LAMBENT_PLACES": "bound" if mounts else "own",
             **(settings or {}),
         }
         shutil.copytree(IMAGES / "python", self.folder / "runtime", dirs_exist_ok=True)
         before = ["unshare", "--mount", "--propagation", "private"] if mounts else []
         self.agent = await asyncio.create_subprocess_exec(
-            *before, str(binary), env=environment, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+            *before,
+            str(binary),
+            env=environment,
+            cwd=directory,
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
         await self.welcome()
 
@@ -270,12 +307,10 @@ class Gateway:
             with contextlib.suppress(ProcessLookupError):
                 self.agent.kill()
             await self.agent.wait()
-        if self.peer is not None:
-            await self.peer.close()
+        for peer in self._peers:
+            await peer.close()
         if self._server is not None:
             self._server.close()
-        while not self._connections.empty():
-            await self._connections.get_nowait().close()
 
 
 def zip_of(files: Mapping[str, str | bytes]) -> bytes:
@@ -288,6 +323,21 @@ def zip_of(files: Mapping[str, str | bytes]) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     return buffer.getvalue()
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    path = Path(f"/proc/{pid}/stat")
+    return path.exists() and path.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+async def gone(pid: int) -> None:
+    async with asyncio.timeout(10):
+        while alive(pid):
+            await asyncio.sleep(0.01)
 
 
 def can_mount() -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 import os
 import signal
 import zipfile
 from pathlib import Path
 
 import pytest
-from agent_gateway import Gateway, Start, zip_of
+from agent_gateway import Gateway, Start, children, gone, zip_of
 
 from lambent_core.link import FrameType, ReportStatus
 
@@ -118,13 +119,6 @@ def handler(event, context):
     await gone(pid)
 
 
-async def gone(pid: int) -> None:
-    path = Path(f"/proc/{pid}/stat")
-    async with asyncio.timeout(10):
-        while path.exists() and path.read_text().rsplit(")", 1)[1].split()[0] != "Z":
-            await asyncio.sleep(0.01)
-
-
 async def test_the_link_is_lost_and_found_during_an_invocation(start: Start, mounts: bool) -> None:
     source = """
 import os, time
@@ -181,16 +175,95 @@ async def test_shutdown_ends_everything(start: Start) -> None:
         await gone(pid)
 
 
-async def test_sigterm_lets_the_invocation_end(start: Start) -> None:
-    gateway = await start(
-        "import time\ndef handler(event, context):\n    print('on', flush=True)\n    time.sleep(0.3)\n    return 1\n"
-    )
+SLOW = "import time\ndef handler(event, context):\n    print('on', flush=True)\n    time.sleep(0.3)\n    return 1\n"
+
+
+async def test_sigterm_leaves_it_to_the_gateway_when_to_end(start: Start) -> None:
+    gateway = await start(SLOW)
     assert gateway.peer is not None
     gateway.send_invoke()
     await gateway.peer.next(FrameType.LOG)
     os.kill(gateway.hello["pid"], signal.SIGTERM)
+    frame = await gateway.peer.next(FrameType.LOG, FrameType.SHUTDOWN)
+    while frame.type == FrameType.LOG:
+        frame = await gateway.peer.next(FrameType.LOG, FrameType.SHUTDOWN)
+    assert json.loads(frame.body) == {"reason": "leaving"}
     assert (await gateway.collect()).value == 1
+    assert (await gateway.invoke()).value == 1  # it was on its way when the agent said that it leaves
+    gateway.peer.send(FrameType.SHUTDOWN, {"reason": "spindown"})
     assert await gateway.agent_ended() == 0
+
+
+async def test_sigterm_without_a_gateway_lets_the_invocation_end(start: Start) -> None:
+    gateway = await start(SLOW)
+    assert gateway.peer is not None
+    gateway.send_invoke()
+    await gateway.peer.next(FrameType.LOG)
+    await gateway.stop_listening()
+    await gateway.peer.close()
+    os.kill(gateway.hello["pid"], signal.SIGTERM)
+    assert await gateway.agent_ended() == 0
+
+
+@pytest.mark.parametrize("mounts", ["folders"], indirect=True)  # elsewhere a /tmp of its own hides the files
+async def test_what_ended_without_a_gateway_is_told_to_the_next_before_it_is_free(start: Start, tmp_path: Path) -> None:
+    """Else the next gateway's first invocation would get the answer of the last one's."""
+    go, done = tmp_path / "go", tmp_path / "done"
+    source = (
+        "import pathlib, time\ndef handler(event, context):\n    print('on', flush=True)\n"
+        f"    while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\n"
+        f"    pathlib.Path({str(done)!r}).touch()\n    return event\n"
+    )
+    gateway = await start(source)
+    assert gateway.peer is not None
+    request_id = gateway.send_invoke(1)
+    await gateway.peer.next(FrameType.LOG)
+    await gateway.stop_listening()
+    await gateway.peer.close()
+    go.touch()
+    async with asyncio.timeout(10):
+        while not done.exists() or not is_asleep(gateway.hello["pid"]):
+            await asyncio.sleep(0.01)
+    await gateway.listen()
+    await gateway.welcome()
+    (slot,) = gateway.hello["slots"]
+    assert (slot["state"], slot["requestId"]) == ("busy", request_id)
+    assert (await gateway.collect()).value == 1
+    assert (await gateway.invoke(2)).value == 2
+
+
+def is_asleep(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+@pytest.mark.parametrize("mounts", ["folders"], indirect=True)  # elsewhere a /tmp of its own hides the token's file
+async def test_a_second_gateway_is_dialled_when_the_first_is_gone(start: Start, tmp_path: Path) -> None:
+    other = Gateway(tmp_path, "tcp:127.0.0.1:0")
+    await other.listen()
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    settings = {"LAMBENT_GATEWAY_FALLBACK": other.address, "LAMBENT_TOKEN": "", "LAMBENT_TOKEN_FILE": str(token)}
+    gateway = await start(ECHO, settings=settings)
+    assert gateway.peer is not None
+    assert gateway.hello["token"] == "first"
+    assert "secret" not in gateway.hello
+    token.write_text("second")
+    await gateway.stop_listening()
+    await gateway.peer.close()
+    await other.welcome()
+    assert other.hello["token"] == "second"  # it is read anew
+    assert other.hello["secret"] == "known to both"  # what the first gateway said in its welcome
+    assert (await other.invoke(7)).value == 7
+    await other.close()
+
+
+async def test_functions_can_not_look_into_the_agent(start: Start) -> None:
+    source = "def handler(event, context):\n    return open(f'/proc/{event}/environ').read()\n"
+    gateway = await start(source)
+    status = Path(f"/proc/{gateway.hello['pid']}/status")
+    assert status.stat().st_uid == 0  # a process that is not dumpable belongs to root, whoever runs it
+    answer = await gateway.invoke(gateway.hello["pid"])
+    assert os.geteuid() == 0 or answer.error_type == "PermissionError"
 
 
 async def test_ping(start: Start) -> None:
@@ -217,7 +290,3 @@ async def test_code_can_not_be_written(start: Start, mounts: bool) -> None:
     for path in ("/var/task/x", "/opt/x", "/var/runtime/x"):
         assert (await gateway.invoke(path)).error_type == "OSError"
     assert (await gateway.invoke("/tmp/x")).payload == b"null"
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+from pathlib import Path
 
 import pytest
 from agent_gateway import ARN, Start
@@ -237,6 +239,31 @@ def handler(event, context):
 """
     gateway = await start(source, layers=layers)
     assert (await gateway.invoke()).value == ["second", "3", "2"]
+
+
+async def test_layers_are_found_by_paths_that_processes_have(start: Start, client: str) -> None:
+    """Programs by PATH, shared libraries by the loader, a wrapper by its path below /opt."""
+    library = next(path for path in sorted(mapped_libraries()) if "libffi" in path or "libm." in path)
+    layer: dict[str, str | bytes] = {
+        "bin/tool": "#!/bin/sh\necho tool\n",
+        "lib/libofalayer.so": Path(library).read_bytes(),
+        "wrapper": '#!/bin/sh\nexport WRAPPED=yes\nexec "$@"\n',
+    }
+    source = """
+import ctypes, os, subprocess
+def handler(event, context):
+    tool = subprocess.run(["tool"], capture_output=True, text=True).stdout
+    return [tool, bool(ctypes.CDLL("libofalayer.so")), os.environ["WRAPPED"]]
+"""
+    variables = {"LD_LIBRARY_PATH": "/var/task/lib:/opt/lib", "AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrapper"}
+    gateway = await start(source, layers=[layer], client=client, variables=variables)
+    assert (await gateway.invoke()).value == ["tool\n", True, "yes"]
+
+
+def mapped_libraries() -> set[str]:
+    """Of this very process."""
+    assert ctypes
+    return {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if ".so" in line}
 
 
 async def test_modules_of_the_user_may_have_any_name(start: Start, client: str) -> None:

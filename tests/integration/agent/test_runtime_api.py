@@ -251,6 +251,15 @@ async def test_a_runtime_that_talks_nonsense(start: Start) -> None:
     assert (await gateway.invoke(run)).value == [400, 400]
 
 
+async def test_the_bootstrap_may_be_a_layers_and_the_functions_own_comes_first(start: Start) -> None:
+    layers: list[dict[str, str | bytes]] = [{"bootstrap": SOURCE}, {"other": ""}]
+    gateway = await start(files={"readme": ""}, layers=layers, prestart=False, runtime=RUNTIME)
+    assert (await gateway.invoke(script("answer = 1"))).value == 1
+    own = SOURCE.replace("main()\n", "os.environ['OWN'] = 'yes'\nmain()\n")
+    gateway = await start(files={"bootstrap": own}, layers=layers, prestart=False, runtime=RUNTIME)
+    assert (await gateway.invoke(script("import os; answer = os.environ['OWN']"))).value == "yes"
+
+
 async def test_no_bootstrap_in_the_package(start: Start) -> None:
     gateway = await start(files={"readme": "nothing to run"}, prestart=False, runtime=RUNTIME)
     assert (gateway.init["status"], gateway.init["errorType"]) == ("error", "Runtime.InvalidEntrypoint")

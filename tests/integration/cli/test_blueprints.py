@@ -83,6 +83,16 @@ def test_the_word_count_example_counts_and_refuses(lambent: Lambent, how: tuple[
     lambent("rm", "word-count")
 
 
+def test_the_layered_example(lambent: Lambent) -> None:
+    folder = EXAMPLES / "layered"
+    assert lambent("apply", "-f", str(folder)).stdout == "greetings:1 created\nlayered created\n"
+    assert lambent("invoke", "layered", f"@{folder}/event.json").stdout == '{"greeting": "Guten Tag, Ann!"}'
+    assert lambent("delete", "-f", str(folder)).returncode == 0
+    published = lambent("layers", "publish", str(folder / "layer"), "--name", "greetings")
+    assert published.stdout.startswith("greetings:2 published: 1 file, ")
+    lambent("layers", "rm", "greetings:2")
+
+
 def test_the_inline_example(lambent: Lambent) -> None:
     assert lambent("apply", "-f", str(EXAMPLES / "inline.yaml")).stdout == "echo created\nclock created\n"
     assert lambent("invoke", "echo", '{"a": [1]}').stdout == '{"a": [1]}'

@@ -62,6 +62,16 @@ def test_a_folder_and_a_zip_are_code_and_sent_once(lambent: Lambent, tmp_path: P
     lambent("rm", "m-code")
 
 
+def test_what_deploy_made_of_a_manifest_is_what_apply_makes_of_it(lambent: Lambent, tmp_path: Path) -> None:
+    (tmp_path / "m-both").mkdir()
+    (tmp_path / "m-both" / "app.py").write_text("def handler(event, context):\n    return 1\n")
+    (tmp_path / "m-both" / "function.yaml").write_text(manifest("m-both", handler="app.handler", code={"path": "."}))
+    assert lambent("deploy", "m-both").stdout.startswith("m-both created")
+    assert lambent("apply", "-f", "m-both/function.yaml").stdout == "m-both unchanged\n"
+    assert lambent("deploy", "m-both").stdout.startswith("m-both unchanged")
+    lambent("rm", "m-both")
+
+
 def test_a_package_that_is_not_there_is_named(lambent: Lambent) -> None:
     done = lambent("apply", "-f", "-", stdin=manifest("m-none", code={"sha256": "0" * 64}))
     assert done.returncode == 3

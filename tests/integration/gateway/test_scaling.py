@@ -101,3 +101,46 @@ def test_concurrency_zero_switches_a_function_off(small: Platform) -> None:
         small.invoke("off")
     small.client().delete_function_concurrency(FunctionName="off")
     assert small.invoke("off")["Payload"] == 1
+
+
+def test_an_environment_expires_when_it_has_idled_however_patient_callers_are(tmp_path: Path) -> None:
+    """The timer of who waited for the cold start was armed for later, and was once left so."""
+    platform = Platform(tmp_path / "data", idle_seconds=1.0, patience_seconds=60.0).start()
+    try:
+        platform.function("once", "def handler(event, context):\n    return 1\n")
+        assert platform.invoke("once")["Payload"] == 1
+        wait_for("scale to zero", lambda: platform.metric("lambent_environments", function="once") == 0)
+    finally:
+        platform.end()
+
+
+def test_replicas_are_there_before_anybody_calls(tmp_path: Path) -> None:
+    platform = Platform(tmp_path / "data", idle_seconds=1.0).start()
+    try:
+        source = "def handler(event, context):\n    return 1\n"
+        platform.apply("kept", source, replicas=2)
+        wait_for(
+            "two environments", lambda: platform.metric("lambent_environments", function="kept", state="idle") == 2
+        )
+        platform.apply("kept", source, replicas=0)
+        wait_for("scale to zero", lambda: platform.metric("lambent_environments", function="kept") == 0)
+    finally:
+        platform.end()
+
+
+def test_a_function_says_how_long_its_environments_idle(tmp_path: Path) -> None:
+    """By default they stay for an hour here; with a second of its own the function's go, and nothing is made anew for it."""
+    platform = Platform(tmp_path / "data", idle_seconds=3600.0).start()
+    try:
+        source = "def handler(event, context):\n    return context.log_stream_name\n"
+        for name in ("short", "long"):
+            platform.apply(name, source)
+        version = platform.client().publish_version(FunctionName="short")["Version"]
+        streams = [platform.invoke(name)["Payload"] for name in ("short", f"short:{version}", "long")]
+        platform.apply("short", source, idleSeconds=3600)
+        assert platform.invoke("short")["Payload"] == streams[0]
+        platform.apply("short", source, idleSeconds=1)
+        wait_for("scale to zero", lambda: platform.metric("lambent_environments", function="short") == 0)
+        assert platform.invoke("long")["Payload"] == streams[2]
+    finally:
+        platform.end()

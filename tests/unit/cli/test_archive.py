@@ -139,3 +139,13 @@ def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
     file.write_text("not a ZIP")
     with pytest.raises(Failure, match=r"code\.zip is not a ZIP"):
         read_zip(file)
+
+
+def test_installed_packages_of_a_layer_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    """Files of the layer itself win over them."""
+    installed = write(tmp_path / "installed", library="1", shared="2")
+    folder = write(tmp_path / "layer", tool="3")
+    write(folder / "python", shared="4")
+    content = pack(folder, further=installed, below="python/").content
+    assert names(content) == ["python/library.py", "python/shared.py", "tool.py"]
+    assert zipfile.ZipFile(io.BytesIO(content)).read("python/shared.py") == b"4"

@@ -30,7 +30,7 @@ def test_several_documents_of_a_file_are_told_apart(tmp_path: Path) -> None:
         (f"{file}, document 1", tmp_path),
         (f"{file}, document 2", tmp_path),
     ]
-    assert [function.name for _, function in documents.functions(found)] == ["a", "b"]
+    assert [resource.metadata.name for _, resource in documents.resources(found)] == ["a", "b"]
 
 
 def test_a_folder_means_its_manifests_in_order_and_nothing_else_that_is_yaml_or_json(tmp_path: Path) -> None:
@@ -40,7 +40,10 @@ def test_a_folder_means_its_manifests_in_order_and_nothing_else_that_is_yaml_or_
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "c.yaml").write_text(text("c"))
-    assert [function.name for _, function in documents.functions(documents.read([str(tmp_path)]))] == ["a", "b"]
+    assert [resource.metadata.name for _, resource in documents.resources(documents.read([str(tmp_path)]))] == [
+        "a",
+        "b",
+    ]
 
 
 def test_a_dash_is_stdin_with_paths_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +57,7 @@ def test_problems_of_all_documents_are_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "all.yaml"
     file.write_text(f"{text('a')}---\n{text('B')}---\n{text('c').replace('handler', 'handlr')}")
     with pytest.raises(Failure) as caught:
-        documents.functions(documents.read([str(file)]))
+        documents.resources(documents.read([str(file)]))
     first, *told = caught.value.message.splitlines()
     assert first == "the manifest can't be applied."
     assert [line.split(": ")[:2] for line in told] == [
@@ -108,3 +111,23 @@ def test_the_codes_path_is_relative_to_the_manifest(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read_back_in_the_same_order() -> None:
     assert documents.write({"b": "ä", "a": [1]}) == "b: ä\na:\n- 1\n"
+
+
+LAYER = """\
+apiVersion: lambent.dev/v1
+kind: LayerVersion
+metadata: {name: deps.1}
+spec: {layerName: deps, version: 1, code: {inline: {python/a.py: ""}}}
+"""
+
+
+def test_layer_versions_come_before_the_functions_that_may_use_them(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(f"{text('b')}---\n{LAYER}---\n{text('a')}")
+    found = documents.resources(documents.read([str(tmp_path)]))
+    assert [resource.metadata.name for _, resource in found] == ["deps.1", "b", "a"]
+
+
+def test_a_kind_that_is_not_ours_is_named(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(text("a").replace("kind: Function", "kind: LayerVersoin"))
+    with pytest.raises(Failure, match=r'kind: "Function" or "LayerVersion" is wanted, .*did you mean LayerVersion'):
+        documents.resources(documents.read([str(tmp_path)]))

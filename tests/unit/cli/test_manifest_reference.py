@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lambent_core.manifest import parse
+from lambent_core.manifest import parse_any
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "manifest.md"
@@ -26,6 +26,9 @@ def test_the_page_is_fresh() -> None:
     assert PAGE.read_text() == done.stdout, "run: make docs"
 
 
-@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)[:1])
-def test_the_example_is_a_manifest(text: str) -> None:
-    assert parse(yaml.safe_load(text), source="docs/manifest.md").name == "hello"
+EXAMPLES = [text for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL) if "kind:" in text]
+
+
+@pytest.mark.parametrize(("text", "name"), [*zip(EXAMPLES, ["hello", "shared.1"], strict=True)])
+def test_the_examples_are_manifests(text: str, name: str) -> None:
+    assert parse_any(yaml.safe_load(text), source="docs/manifest.md").metadata.name == name

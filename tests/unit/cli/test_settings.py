@@ -9,8 +9,8 @@ import pytest
 
 from lambent_cli.blueprint import own_runtime
 from lambent_cli.failures import Failure
-from lambent_cli.settings import ROLE, Overrides, api_value, read
-from lambent_core.function import FileSystemConfig, LoggingConfig
+from lambent_cli.settings import Overrides, api_value, read
+from lambent_core.function import DEFAULT_ROLE, FileSystemConfig, LoggingConfig
 
 MANIFEST = """\
 apiVersion: lambent.dev/v1
@@ -20,7 +20,7 @@ spec:
   runtime: python3.12
   handler: app.handler
   timeout: 30
-  environment: {variables: {A: "1", B: "2"}}
+  environment: {variables: {ONE: "1", TWO: "2"}}
   tags: {team: a}
 """
 
@@ -30,7 +30,7 @@ NOTHING: dict[str, Any] = {
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
 }
 DEFAULTS: dict[str, Any] = {
-    "Role": ROLE,
+    "Role": DEFAULT_ROLE,
     "Runtime": "python3.12",
     "Handler": "app.handler",
     "Description": "",
@@ -42,7 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "TracingConfig": {"Mode": "PassThrough"},
     "LoggingConfig": {"LogFormat": "Text"},
     "SnapStart": {"ApplyOn": "None"},
-    "Environment": {"Variables": {"A": "1", "B": "2"}},
+    "Environment": {"Variables": {"ONE": "1", "TWO": "2"}},
 }
 
 
@@ -54,7 +54,7 @@ def with_manifest(folder: Path, text: str = MANIFEST) -> Path:
 def test_a_manifest_sets_all_and_puts_the_rest_back_to_defaults(tmp_path: Path) -> None:
     settings = read(with_manifest(tmp_path), Overrides())
     assert settings.name == "books"
-    assert settings.update == NOTHING | {name: value for name, value in DEFAULTS.items() if name != "Role"}
+    assert settings.update == NOTHING | DEFAULTS
     assert settings.create == DEFAULTS | {"Architectures": ["x86_64"], "PackageType": "Zip", "Tags": {"team": "a"}}
     assert (settings.code, settings.runtime, settings.architecture) == (tmp_path / ".", "python3.12", "x86_64")
 
@@ -65,15 +65,15 @@ def test_without_variables_in_the_manifest_none_remain(tmp_path: Path) -> None:
 
 
 def test_options_win_over_the_manifest(tmp_path: Path) -> None:
-    overrides = Overrides("other", "python3.11", "main.run", 256, 5, {"B": "3", "C": "4"})
+    overrides = Overrides("other", "python3.11", "main.run", 256, 5, {"TWO": "3", "THREE": "4"})
     settings = read(with_manifest(tmp_path), overrides)
     assert (settings.name, settings.runtime) == ("other", "python3.11")
-    assert settings.update == NOTHING | {name: value for name, value in DEFAULTS.items() if name != "Role"} | {
+    assert settings.update == NOTHING | DEFAULTS | {
         "Runtime": "python3.11",
         "Handler": "main.run",
         "MemorySize": 256,
         "Timeout": 5,
-        "Environment": {"Variables": {"A": "1", "B": "3", "C": "4"}},
+        "Environment": {"Variables": {"ONE": "1", "TWO": "3", "THREE": "4"}},
     }
 
 
@@ -107,8 +107,8 @@ def test_members_are_written_as_the_api_wants_them() -> None:
 
 
 def test_variables_are_set_without_a_manifest_too(tmp_path: Path) -> None:
-    settings = read(tmp_path, Overrides(name="f", handler="a.b", environment={"A": "1"}))
-    assert settings.update == {"Handler": "a.b", "Environment": {"Variables": {"A": "1"}}}
+    settings = read(tmp_path, Overrides(name="f", handler="a.b", environment={"ONE": "1"}))
+    assert settings.update == {"Handler": "a.b", "Environment": {"Variables": {"ONE": "1"}}}
 
 
 def test_without_a_manifest_only_what_options_say_is_updated(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_without_a_manifest_only_what_options_say_is_updated(tmp_path: Path) -> 
     assert settings.name == "My_function"
     assert settings.update == {"MemorySize": 256}
     assert settings.create == {
-        "Role": ROLE,
+        "Role": DEFAULT_ROLE,
         "Runtime": own_runtime(),
         "Handler": "lambda_function.lambda_handler",
         "MemorySize": 256,

@@ -14,7 +14,7 @@ def test_init_and_run_are_rounded_up_together(duration_ns: int, init_ns: int, bi
 
 
 def test_a_warm_run_pays_for_no_init() -> None:
-    assert billed_ms(3_010_000) == 4
+    assert billed_ms(3_010_000) == billed_ms(4_000_000) == 4
 
 
 def test_the_documented_example_costs_sixty_cents() -> None:

@@ -7,7 +7,16 @@ import pytest
 
 from lambent_core import deployment
 from lambent_core.errors import PreconditionFailed, ResourceConflict
-from lambent_core.function import Code, EventInvokeConfig, Function, FunctionSpec, FunctionStatus, FunctionUrl, Metadata
+from lambent_core.function import (
+    Code,
+    Environment,
+    EventInvokeConfig,
+    Function,
+    FunctionSpec,
+    FunctionStatus,
+    FunctionUrl,
+    Metadata,
+)
 
 NOW = 1_795_486_086.25
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:fn"
@@ -139,9 +148,31 @@ def apply(function: Function, spec: FunctionSpec) -> Function:
     return deployment.applied(function, spec, arn=ARN, revision_id="r3", now=NOW + 60)
 
 
+def test_an_empty_environment_and_none_are_the_same_to_a_manifest() -> None:
+    function = active(with_spec(active(), environment=Environment()))
+    assert apply(function, SPEC) == function
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Environment({"A": "1"}), None),
+        (Environment(), Environment({"A": "1"})),
+        (None, Environment({"A": "1"})),
+        (Environment({"A": "1"}), Environment({"A": "2"})),
+    ],
+    ids=["taken away", "where an empty one was", "where none was", "changed"],
+)
+def test_variables_are_those_of_the_manifest(before: Environment | None, after: Environment | None) -> None:
+    function = active(with_spec(active(), environment=before))
+    assert apply(function, with_spec(active(), environment=after)).spec.environment == after
+
+
 def test_applying_what_is_there_changes_nothing() -> None:
     function = active()
     assert apply(function, SPEC) is function
+    named = deployment.settled(made(name="My_Fn"), None, revision_id="r2")
+    assert apply(named, SPEC) is named, "what Lambda calls it is not the manifest's to say"
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from lambent_core import limits
 from lambent_core.errors import InvalidParameterValue, NotImplementedYet
 from lambent_core.function import (
+    Code,
     Environment,
     FileSystemConfig,
     FunctionSpec,
@@ -16,7 +19,7 @@ from lambent_core.function import (
     SnapStart,
     VpcConfig,
 )
-from lambent_core.function_rules import SUPPORTED_RUNTIMES, check_spec, problems, unsupported
+from lambent_core.function_rules import SUPPORTED_RUNTIMES, check_spec, is_known_runtime, problems, unsupported
 from lambent_gateway.api.service_model import load_service_model
 
 SPEC = FunctionSpec(runtime="python3.11", handler="app.handler")
@@ -57,7 +60,11 @@ def test_a_plain_function_has_no_problem() -> None:
             "spec.loggingConfig",
             "LogLevel is not supported",
         ),
-        (spec(layers=["arn:x"]), "spec.layers", "Layer version arn:x does not exist."),
+        (
+            spec(layers=["deps:1", "tools:1", "deps:2"]),
+            "spec.layers",
+            "deps:1 and deps:2 are versions of the same layer.",
+        ),
         (spec(tags={str(n): "" for n in range(51)}), "spec.tags", "Number of tags exceeds resource tag limit."),
         (
             spec(vpc_config=VpcConfig(security_group_ids=["sg-1"])),
@@ -81,9 +88,9 @@ def test_one_problem(changed: FunctionSpec, path: str, message: str) -> None:
 
 
 def test_six_layers_are_one_too_many() -> None:
-    found = list(problems(spec(layers=["a"] * 6)))
+    found = list(problems(spec(layers=[f"a{number}:1" for number in range(6)])))
     assert found[0] == ("spec.layers", "Cannot reference more than 5 layers.")
-    assert all("Cannot reference" not in message for _, message in problems(spec(layers=["a"] * 5)))
+    assert list(problems(spec(layers=[f"a{number}:1" for number in range(5)]))) == []
 
 
 def test_fifty_tags_are_taken() -> None:
@@ -110,6 +117,13 @@ def test_former_runtimes_are_named_as_such(runtime: str) -> None:
     assert message.startswith(f"The runtime parameter of {runtime} is no longer supported")
 
 
+def test_a_layer_may_be_for_every_runtime_that_lambda_has_or_had() -> None:
+    known = {name for name in (*SUPPORTED_RUNTIMES, *FORMER) if is_known_runtime(name)}
+    assert known == {*SUPPORTED_RUNTIMES, *FORMER}
+    for name in ("cobol", "python3", "python3.11 ", "java8.al", ""):
+        assert is_known_runtime(name) is False, name
+
+
 def test_every_runtime_of_the_service_model_is_supported_or_former() -> None:
     assert set(load_service_model().shapes["Runtime"].enum) == {*SUPPORTED_RUNTIMES, *FORMER, "custom"}
 
@@ -124,8 +138,6 @@ def test_snapstart_is_taken_where_aws_has_it(runtime: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "path"),
     [
-        (spec(package_type="Image", runtime=None, handler=None), "spec.packageType Image"),
-        (spec(image_config=ImageConfig()), "spec.packageType Image"),
         (spec(file_system_configs=[FileSystemConfig(arn="a", local_mount_path="/mnt/a")]), "spec.fileSystemConfigs"),
         (spec(vpc_config=VpcConfig(subnet_ids=["subnet-1"])), "spec.vpcConfig.subnetIds"),
     ],
@@ -134,6 +146,45 @@ def test_what_lambent_has_not_yet_is_refused(changed: FunctionSpec, path: str) -
     assert list(unsupported(changed)) == [path]
     with pytest.raises(NotImplementedYet, match=f"{path} is not implemented yet in Lambent."):
         check_spec(changed)
+
+
+WITH_AN_IMAGE = "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
+IMAGE = Code(image_uri="registry.example.com/team/fn:1")
+
+
+def image(**members: Any) -> FunctionSpec:
+    return spec(**{"package_type": "Image", "runtime": None, "handler": None, "code": IMAGE} | members)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        (image(), []),
+        (image(image_config=ImageConfig(command=["a"])), []),
+        (image(runtime="python3.11"), [("spec.runtime", WITH_AN_IMAGE)]),
+        (image(handler="a.b"), [("spec.handler", WITH_AN_IMAGE)]),
+        (image(layers=["arn:x"]), [("spec.layers", WITH_AN_IMAGE)]),
+        (
+            image(code=Code()),
+            [("spec.code.imageUri", "Please provide ImageUri when creating a function with packageType Image.")],
+        ),
+        (
+            image(code=Code(image_uri="a b")),
+            [("spec.code.imageUri", "Source image a b is not valid. Provide a valid source image.")],
+        ),
+        (
+            spec(code=IMAGE),
+            [("spec.code.imageUri", "Please don't provide ImageUri when the intended function PackageType is Zip.")],
+        ),
+        (
+            spec(image_config=ImageConfig(command=["a"])),
+            [("spec.imageConfig", "Please don't provide ImageConfig when the intended function PackageType is Zip.")],
+        ),
+        (spec(image_config=ImageConfig()), []),
+    ],
+)
+def test_an_image_and_a_package_exclude_each_other(changed: FunctionSpec, found: list[tuple[str, str]]) -> None:
+    assert list(problems(changed)) == found
 
 
 def test_plain_functions_use_nothing_unsupported() -> None:

@@ -94,6 +94,7 @@ def test_an_object_with_a_status_code_is_a_response(members: dict[str, object], 
         ({"statusCode": 200, "cookies": ["a=1\nb"]}, "Set-Cookie"),
         ({"statusCode": 200, "body": "§", "isBase64Encoded": True}, "base64"),
         ({"statusCode": 200, "body": "abc", "isBase64Encoded": True}, "base64"),
+        ({"statusCode": 200, "body": "AP*8=", "isBase64Encoded": True}, "base64"),
     ],
 )
 def test_bad_shapes_say_why(members: dict[str, object], reason: str) -> None:
@@ -148,7 +149,14 @@ def test_bad_heads_say_why(head: bytes, reason: str) -> None:
         StreamedHead().feed(head + bytes(8))
 
 
+def test_a_long_body_does_not_make_the_head_before_it_long() -> None:
+    assert StreamedHead().feed(b"{}" + bytes(8) + b"x" * 2 * HEAD_BYTES_MAX) is not None
+    with pytest.raises(BadResponse, match="not JSON"):
+        StreamedHead().feed(bytes(8) + b"x" * 2 * HEAD_BYTES_MAX)
+
+
 def test_a_head_has_a_limit() -> None:
+    assert HEAD_BYTES_MAX == 65536
     largest = b'{"headers":{"a":"' + b"x" * (HEAD_BYTES_MAX - 20) + b'"}}'
     assert len(largest) == HEAD_BYTES_MAX
     assert StreamedHead().feed(largest + bytes(8)) is not None

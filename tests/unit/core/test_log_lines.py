@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from lambent_core.function import LoggingConfig
+from lambent_core.limits import LOG_TAIL_BYTES_MAX
 from lambent_core.link import Report, ReportStatus
 from lambent_core.log_lines import LoggedFunction, LogTail, SystemLog, log_stream_name, system_log
 
@@ -23,6 +24,7 @@ NOW = 1_774_951_445.1239
 ID = "8f5e1a2b-0000-4000-8000-000000000001"
 TIME = "2026-03-31T10:04:05.123Z"
 OK = Report(3_010_000, 0, 36 * 1_048_576, ReportStatus.SUCCESS, "")
+LONG = replace(OK, duration_ns=899_000_000_000, init_ns=900_000_000)
 RAISED = replace(OK, status=ReportStatus.ERROR, error_type="ValueError")
 TIMED_OUT = replace(OK, duration_ns=3_000_000_000, status=ReportStatus.TIMEOUT, error_type="Sandbox.Timedout")
 EXITED = replace(OK, status=ReportStatus.FAILURE, error_type="Runtime.ExitError")
@@ -33,6 +35,22 @@ Level = Literal["DEBUG", "INFO", "WARN"]
 
 def json_log(level: Level | None = None) -> SystemLog:
     return system_log(FUNCTION, LoggingConfig(log_format="JSON", system_log_level=level))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [OK, LONG, RAISED, TIMED_OUT, EXITED],
+    ids=["success", "long, after an init that was repeated", "error", "timeout", "failure"],
+)
+@pytest.mark.parametrize(
+    "log", [TEXT, json_log(), json_log("DEBUG"), json_log("WARN")], ids=["text", "json", "debug", "warn"]
+)
+@pytest.mark.parametrize("init_ns", [0, 95_120_000], ids=["warm", "cold"])
+def test_all_of_a_log_is_its_lines_in_order(log: SystemLog, report: Report, init_ns: int) -> None:
+    lines = log.start(NOW - 3, ID) + log.end(NOW, ID, report) + log.report(NOW, ID, report, init_ns)
+    assert log.whole(NOW - 3, NOW, ID, report, init_ns) == lines
+    if not init_ns:
+        assert log.whole(NOW - 3, NOW, ID, report) == lines
 
 
 def record(line: bytes, type: str) -> dict[str, object]:
@@ -92,6 +110,12 @@ def test_a_repeated_initialisation_is_part_of_the_duration() -> None:
     assert "Init Duration" not in line
     metrics = record(json_log().report(NOW, ID, replace(OK, init_ns=96_990_000)), "platform.report")["metrics"]
     assert metrics == {"durationMs": 100.0, "billedDurationMs": 100, "memorySizeMB": 128, "maxMemoryUsedMB": 36}
+
+
+def test_long_durations_are_told_to_the_hundredth() -> None:
+    line = TEXT.report(NOW, ID, LONG, first_init_ns=9_000_000_000).decode()
+    assert "\tDuration: 899900.00 ms\tBilled Duration: 908900 ms\t" in line
+    assert "\tInit Duration: 9000.00 ms\t" in line
 
 
 def test_memory_is_rounded_up_to_a_megabyte() -> None:
@@ -212,6 +236,13 @@ def test_text_knows_no_levels() -> None:
 def test_log_stream_name() -> None:
     assert log_stream_name(NOW, "$LATEST", bytes(range(16))) == "2026/03/31/[$LATEST]000102030405060708090a0b0c0d0e0f"
     assert log_stream_name(1_775_001_599.9, "7", bytes(16)) == "2026/03/31/[7]" + "0" * 32
+
+
+def test_a_tail_never_holds_more_than_twice_its_limit() -> None:
+    tail = LogTail()
+    for count in (10, 4_096, 100_000, 1, *range(1, 3_000, 7)):
+        tail.add(b"x" * count)
+        assert len(tail._kept) <= 2 * LOG_TAIL_BYTES_MAX
 
 
 def test_an_empty_tail() -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from lambent_core import limits
-from lambent_core.function import Code, Environment, Function, FunctionSpec, FunctionStatus, Metadata
+from lambent_core.function import DEFAULT_ROLE, Code, Environment, Function, FunctionSpec, FunctionStatus, Metadata
 from lambent_core.manifest import ManifestError, Problem, export, parse
 from lambent_core.schema import manifest_schema
 
@@ -232,14 +232,52 @@ def test_wrong_documents(content: object, problem: Problem) -> None:
         pytest.param(
             {"code": {"path": ".", "inline": "x"}},
             "spec.code",
-            "only one of inline, path and sha256 may be given, not inline and path",
+            "only one of inline, path, sha256 and imageUri may be given, not inline and path",
             id="code twice",
         ),
         pytest.param(
             {"code": {}}, "spec.code", "is missing: give the code as inline, path or sha256", id="no code at all"
         ),
         pytest.param(
-            {"packageType": "Image"}, "spec.packageType Image", "is not implemented yet in Lambent", id="not there yet"
+            {"code": {"imageUri": "registry.example.com/fn:1"}},
+            "spec.code.imageUri",
+            "Please don't provide ImageUri when the intended function PackageType is Zip.",
+            id="an image as a package",
+        ),
+        pytest.param(
+            {"packageType": "Image", "code": {"imageUri": "fn:1"}, "runtime": None},
+            "spec.handler",
+            "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image.",
+            id="an image with a handler",
+        ),
+        pytest.param(
+            {"packageType": "Image", "code": {"imageUri": "Fn:1"}, "runtime": None, "handler": None},
+            "spec.code.imageUri",
+            '"Fn:1" is not the name of an image, REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST',
+            id="no image's name",
+        ),
+        pytest.param(
+            {"packageType": "Image", "code": {}, "runtime": None, "handler": None},
+            "spec.code.imageUri",
+            "Please provide ImageUri when creating a function with packageType Image.",
+            id="no image at all",
+        ),
+        pytest.param(
+            {
+                "packageType": "Image",
+                "code": {"imageUri": "fn:1", "image": {"digest": "sha256:" + "0" * 64}},
+                "runtime": None,
+                "handler": None,
+            },
+            "spec.code.image",
+            "the platform finds it out: give imageUri alone",
+            id="what was found of an image",
+        ),
+        pytest.param(
+            {"fileSystemConfigs": [{"arn": "a", "localMountPath": "/mnt/a"}]},
+            "spec.fileSystemConfigs",
+            "is not implemented yet in Lambent",
+            id="not there yet",
         ),
         pytest.param(
             {"handler": None},
@@ -250,10 +288,7 @@ def test_wrong_documents(content: object, problem: Problem) -> None:
     ],
 )
 def test_wrong_members(spec: dict[str, Any], path: str, message: str) -> None:
-    content = document(**spec)
-    if "packageType" in spec:
-        del content["spec"]["code"]
-    assert problems(content) == [Problem(path, message)]
+    assert problems(document(**spec)) == [Problem(path, message)]
 
 
 @pytest.mark.parametrize("name", ["Hello", "-a", "a-", "a_b", "a" * 64, ""])
@@ -362,7 +397,7 @@ def test_an_export_is_what_apply_reads() -> None:
             handler="app.handler",
             code=Code(sha256="ab" * 32, size=123),
             timeout=30,
-            environment=Environment(variables={"A": "1"}),
+            environment=Environment(variables={"ONE": "1"}),
         ),
         status=FunctionStatus(state="Active", revision_id="r"),
     )
@@ -376,11 +411,19 @@ def test_an_export_is_what_apply_reads() -> None:
             "runtime": "python3.11",
             "handler": "app.handler",
             "timeout": 30,
-            "environment": {"variables": {"A": "1"}},
+            "environment": {"variables": {"ONE": "1"}},
         },
     }
     read = parse(exported, source="f")
     assert read.spec == msgspec.structs.replace(function.spec, code=Code(sha256="ab" * 32))
+
+
+def test_an_export_leaves_out_a_default_that_was_given() -> None:
+    stored = (
+        b'{"metadata":{"name":"hello"},"spec":{"runtime":"python3.11","role":"%b","ephemeralStorage":{"size":512}}}'
+    )
+    function = msgspec.json.decode(stored % DEFAULT_ROLE.encode(), type=Function)
+    assert export(function)["spec"] == {"runtime": "python3.11"}
 
 
 def test_an_export_keeps_inline_code() -> None:

@@ -30,6 +30,16 @@ def test_a_package_is_named_by_its_digest_and_measured() -> None:
     assert inspect_package(data) == Package(hashlib.sha256(data).hexdigest(), len(data), 1001)
 
 
+def test_what_is_packed_depends_on_the_files_alone() -> None:
+    packed = pack({"b.py": "x" * 1000, "a/c.py": "y"})
+    entries = zipfile.ZipFile(io.BytesIO(packed)).infolist()
+    assert [(entry.filename, entry.date_time, entry.external_attr >> 16, entry.compress_type) for entry in entries] == [
+        ("a/c.py", (1980, 1, 1, 0, 0, 0), 0o644, zipfile.ZIP_DEFLATED),
+        ("b.py", (1980, 1, 1, 0, 0, 0), 0o644, zipfile.ZIP_DEFLATED),
+    ]
+    assert len(packed) < 1000
+
+
 def lying_about_size(data: bytes) -> bytes:
     """The directory says that the first entry unpacks to one byte."""
     at = data.index(b"PK\x01\x02") + 24

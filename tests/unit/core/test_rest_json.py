@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambent_core import rest_json
@@ -75,6 +76,30 @@ def test_no_body_is_no_members() -> None:
     assert parse(CREATE, body=b" \n") == {}
 
 
+def test_an_operation_without_input_has_no_members() -> None:
+    inputless = Match(msgspec.structs.replace(CREATE.operation, input=None), {})
+    assert parse(inputless, {"FunctionName": "fn"}) == {}
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("True", True), ("false", False), ("1", False)])
+def test_a_flag_of_the_query(text: str, value: bool) -> None:
+    match = matched("GET", "/2025-12-01/durable-executions/arn")
+    assert parse(match, query=[("IncludeExecutionData", text)]) == {
+        "DurableExecutionArn": "arn",
+        "IncludeExecutionData": value,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "members"),
+    [(b'{"ErrorType": "E"}', {"Error": {"ErrorType": "E"}}), (b"{}", {"Error": {}}), (b"\n", {})],
+    ids=["with members", "empty", "no body"],
+)
+def test_a_structure_can_be_the_whole_body(body: bytes, members: dict[str, Any]) -> None:
+    match = matched("POST", "/2025-12-01/durable-executions/arn/stop")
+    assert parse(match, body=body) == {"DurableExecutionArn": "arn", **members}
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
@@ -90,6 +115,7 @@ def test_no_body_is_no_members() -> None:
         ({"Code": {"ZipFile": "é"}}, "A blob member is not valid Base64"),
         ({"Code": {"ZipFile": "YWJ"}}, "A blob member is not valid Base64"),
         ({"Code": {"ZipFile": "Y=WJ"}}, "A blob member is not valid Base64"),
+        ({"Code": {"ZipFile": "YW*Jj"}}, "A blob member is not valid Base64"),
         (["FunctionName"], "LIST_VALUE can not be converted to a Structure"),
     ],
     ids=str,
@@ -98,6 +124,21 @@ def test_wrong_types_are_a_serialization_exception(document: Any, message: str) 
     with pytest.raises(SerializationFailed) as error:
         parse(CREATE, document)
     assert error.value.message == message
+
+
+MAPPING = matched("POST", "/2015-03-31/event-source-mappings")
+
+
+@pytest.mark.parametrize("given", [1_795_486_086, 1_795_486_086.0])
+def test_a_moment_is_epoch_seconds_with_a_fraction_or_without(given: float) -> None:
+    moment = parse(MAPPING, {"StartingPositionTimestamp": given})["StartingPositionTimestamp"]
+    assert (type(moment), moment) == (float, given)
+
+
+@pytest.mark.parametrize(("given", "kind"), [("2026-11-24", "STRING_VALUE"), (True, "BOOLEAN_VALUE")])
+def test_a_moment_is_nothing_but_a_number(given: object, kind: str) -> None:
+    with pytest.raises(SerializationFailed, match=f"{kind} can not be converted to Timestamp"):
+        parse(MAPPING, {"StartingPositionTimestamp": given})
 
 
 def test_a_number_in_the_query_must_be_one() -> None:
@@ -133,6 +174,11 @@ def test_status_and_headers_can_be_members() -> None:
 
 def test_an_operation_without_output_has_no_body() -> None:
     assert rest_json.serialise(MODEL, UNTAG.operation, {"Tags": {}}) == (204, {}, b"")
+
+
+def test_an_answer_without_content_has_no_body_though_its_operation_has_an_output() -> None:
+    delete = matched("DELETE", "/2020-04-22/code-signing-configs/arn")
+    assert rest_json.serialise(MODEL, delete.operation, {}) == (204, {}, b"")
 
 
 def test_what_is_written_is_read_back() -> None:

@@ -9,8 +9,11 @@ from lambent_core.runtime_pool import (
     Claim,
     Connected,
     Despair,
+    Dismiss,
     Effect,
+    Event,
     Gone,
+    OpenedBeside,
     RuntimePool,
     Spawn,
     Unwanted,
@@ -18,8 +21,18 @@ from lambent_core.runtime_pool import (
 )
 
 
-def pool(size: int = 2, spawning_max: int = 3) -> RuntimePool:
-    return RuntimePool((AgentId(f"a{number}") for number in count(1)), size, spawning_max)
+class Pool(RuntimePool):
+    """At a standstill of time, unless something else is said."""
+
+    def step(self, event: Event, *, now: float = 0.0) -> list[Effect]:
+        return super().step(event, now=now)
+
+    def adjust(self, *, now: float = 0.0) -> list[Effect]:
+        return super().adjust(now=now)
+
+
+def pool(size: int = 2, spawning_max: int = 3, size_max: int = 0) -> Pool:
+    return Pool((AgentId(f"a{number}") for number in count(1)), size, spawning_max, size_max)
 
 
 def agent(number: int) -> AgentId:
@@ -32,7 +45,7 @@ def environment(number: int) -> EnvironmentId:
 
 def test_a_pool_fills_itself_and_refills_after_a_claim() -> None:
     agents = pool(size=2)
-    assert agents.replenish() == [Spawn(agent(1)), Spawn(agent(2))]
+    assert agents.adjust() == [Spawn(agent(1)), Spawn(agent(2))]
     assert agents.step(Connected(agent(1))) == []
     assert agents.step(Wanted(environment(1))) == [Claim(agent(1), environment(1)), Spawn(agent(3))]
 
@@ -51,18 +64,48 @@ def test_spawns_keep_their_pace() -> None:
     assert agents.step(Connected(agent(1))) == [Claim(agent(1), environment(1)), Spawn(agent(2))]
 
 
-def test_a_failed_spawn_tells_who_waited_and_is_not_repeated_for_the_pools_own_sake() -> None:
+def test_a_failed_spawn_tells_who_waited_and_is_repeated_for_the_pools_own_sake_at_growing_pauses() -> None:
     agents = pool(size=1)
-    assert agents.step(Wanted(environment(1))) == [Spawn(agent(1)), Spawn(agent(2))]
-    assert agents.step(Gone(agent(1))) == [Despair(environment(1))]
-    assert agents.step(Gone(agent(2))) == []
-    assert agents.step(Wanted(environment(2))) == [Spawn(agent(3))]
-    assert agents.step(Connected(agent(3))) == [Claim(agent(3), environment(2)), Spawn(agent(4))]
+    assert agents.step(Wanted(environment(1)), now=0) == [Spawn(agent(1))]
+    assert agents.step(Gone(agent(1)), now=10) == [Despair(environment(1))]
+    assert agents.next_look(10) == 11
+    assert agents.adjust(now=10.5) == []
+    assert agents.adjust(now=11) == [Spawn(agent(2))]
+    assert agents.next_look(11) is None
+    assert agents.step(Gone(agent(2)), now=11) == []
+    assert agents.next_look(11) == 13
+    assert agents.step(Wanted(environment(2)), now=12) == [Spawn(agent(3))], "whoever wants one does not wait"
+    assert agents.step(Connected(agent(3)), now=12) == [Claim(agent(3), environment(2)), Spawn(agent(4))]
+
+
+def test_no_more_agents_are_spawned_than_can_hold_what_a_function_waits_for() -> None:
+    """R10."""
+    agents = pool(size=0, spawning_max=9)
+    wanted = [agents.step(Wanted(environment(number), "f", 3)) for number in range(1, 8)]
+    assert wanted == [[Spawn(agent(1))], [], [], [Spawn(agent(2))], [], [], [Spawn(agent(3))]]
+    assert agents.step(Wanted(environment(8), "g")) == [Spawn(agent(4))], "another function's are its own"
+    assert agents.unbegun == 0
+    assert agents.step(Connected(agent(1))) == [Claim(agent(1), environment(1))]
+    assert agents.step(OpenedBeside((environment(2), environment(3)))) == []
+    assert agents.step(Gone(agent(2))) == [Despair(environment(8))]
+    assert agents.step(OpenedBeside(tuple(map(environment, (4, 5, 6, 7))))) == []
+    assert agents.step(Wanted(environment(9), "f")) == [], "three are on their way"
+
+
+def test_more_are_spawned_once_it_is_clear_that_nothing_is_opened_beside_one_that_was_claimed() -> None:
+    agents = pool(size=0)
+    for number in (1, 2, 3):
+        agents.step(Wanted(environment(number), "f", 2))
+    assert agents.step(Connected(agent(1))) == [Claim(agent(1), environment(1))], (
+        "room for one, and another is on its way"
+    )
+    assert agents.step(Connected(agent(2))) == [Claim(agent(2), environment(2))]
+    assert agents.step(OpenedBeside(())) == [Spawn(agent(3))]
 
 
 def test_a_free_agent_that_is_gone_is_replaced() -> None:
     agents = pool(size=1)
-    agents.replenish()
+    agents.adjust()
     agents.step(Connected(agent(1)))
     assert agents.step(Gone(agent(1))) == [Spawn(agent(2))]
 
@@ -71,18 +114,26 @@ def test_a_want_given_up_claims_nothing() -> None:
     agents = pool(size=0)
     agents.step(Wanted(environment(1)))
     assert agents.step(Unwanted(environment(1))) == []
-    assert agents.step(Connected(agent(1))) == []
-    assert agents.step(Wanted(environment(2))) == [Claim(agent(1), environment(2))]
+    assert agents.step(Connected(agent(1))) == [Dismiss(agent(1))]
+    assert agents.step(Wanted(environment(2))) == [Spawn(agent(2))]
 
 
-@given(st.integers(0, 3), st.integers(1, 4), st.lists(st.sampled_from(["want", "give up", "connect", "fail", "break"])))
-def test_every_want_is_met_or_told(size: int, spawning_max: int, moves: list[str]) -> None:
+@given(
+    st.integers(0, 3),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.booleans(),
+    st.lists(st.sampled_from(["want", "give up", "connect", "fail", "break"])),
+)
+def test_every_want_is_met_or_told(size: int, spawning_max: int, per_agent: int, opens: bool, moves: list[str]) -> None:
+    """Whether or not agents that are said to hold several environments do."""
     agents, numbers = pool(size, spawning_max), count(1)
     spawning: list[AgentId] = []
     waiting: list[EnvironmentId] = []
     claimed: list[AgentId] = []
 
     def perform(effects: list[Effect]) -> None:
+        places = 0
         for effect in effects:
             match effect:
                 case Spawn(name):
@@ -91,16 +142,21 @@ def test_every_want_is_met_or_told(size: int, spawning_max: int, moves: list[str
                     assert name not in claimed, "R1"
                     claimed.append(name)
                     waiting.remove(environment)
+                    places += per_agent - 1
                 case Despair(environment):
                     waiting.remove(environment)
         assert len(spawning) <= spawning_max, "R4"
+        if places:
+            opened = tuple(waiting[:places]) if opens else ()
+            del waiting[: len(opened)]
+            perform(agents.step(OpenedBeside(opened)))
         assert not waiting or spawning, "somebody is coming"
 
-    perform(agents.replenish())
+    perform(agents.adjust())
     for move in moves:
         if move == "want":
             waiting.append(environment(next(numbers)))
-            perform(agents.step(Wanted(waiting[-1])))
+            perform(agents.step(Wanted(waiting[-1], "", per_agent)))
         elif move == "give up" and waiting:
             perform(agents.step(Unwanted(waiting.pop())))
         elif move == "connect" and spawning:
@@ -111,5 +167,203 @@ def test_every_want_is_met_or_told(size: int, spawning_max: int, moves: list[str
             perform(agents.step(Gone(agents.free[0])))
     while waiting or spawning:
         perform(agents.step(Connected(spawning.pop(0))))
-    assert agents.discouraged or len(agents.free) >= size, "R3"
-    assert agents.replenish() == [], "R3"
+    perform(agents.adjust(now=100.0))
+    while spawning:
+        perform(agents.step(Connected(spawning.pop(0)), now=100.0))
+    assert len(agents.free) == size, "R3, R6"
+    assert agents.adjust() == [], "R3"
+
+
+def test_no_more_are_spawned_at_once_than_hardly_slow_one_another_down() -> None:
+    agents = pool(size=0, spawning_max=100)
+    for number in range(1, 31):
+        agents.step(Wanted(environment(number)), now=100)
+    assert len(agents.spawning) == 8
+    agents.step(Connected(agent(1)), now=101)
+    assert len(agents.spawning) == 9, "one for the one that came, and one more"
+    for number in range(2, 9):
+        agents.step(Connected(agent(number)), now=108)
+    assert len(agents.spawning) < 8, "eight at once took eight times as long"
+    assert agents.unbegun == 30 - 8 - len(agents.spawning)
+
+
+def test_an_agent_that_nobody_wants_any_more_is_dismissed() -> None:
+    agents = pool(size=1)
+    assert agents.step(Wanted(environment(1))) == [Spawn(agent(1))]
+    assert agents.step(Wanted(environment(2))) == [Spawn(agent(2))]
+    assert agents.step(Unwanted(environment(1))) == []
+    assert agents.step(Unwanted(environment(2))) == []
+    assert agents.step(Connected(agent(1))) == []
+    assert agents.step(Connected(agent(2))) == [Dismiss(agent(1))]
+    agents.size = 0
+    assert agents.adjust() == [Dismiss(agent(2))]
+    assert agents.empty
+
+
+def test_a_pool_that_is_made_larger_spawns_what_is_lacking() -> None:
+    agents = pool(size=1)
+    assert agents.adjust() == [Spawn(agent(1))]
+    agents.size = 3
+    assert agents.adjust() == [Spawn(agent(2)), Spawn(agent(3))]
+
+
+def test_after_a_burst_as_many_are_kept_ready_as_it_needed_and_for_a_while() -> None:
+    agents = pool(size=1, spawning_max=9, size_max=4)
+    agents.adjust(now=0)
+    agents.step(Connected(agent(1)), now=1)
+    assert agents.step(Wanted(environment(1)), now=10) == [Claim(agent(1), environment(1)), Spawn(agent(2))]
+    for number in range(2, 7):
+        assert agents.step(Wanted(environment(number)), now=10) == ([] if number == 2 else [Spawn(agent(number))])
+    for number in range(2, 7):
+        effects = agents.step(Connected(agent(number)), now=11)
+        assert effects[0] == Claim(agent(number), environment(number))
+    assert effects[1:] == [Spawn(agent(number)) for number in range(7, 11)], "four, not six: size_max"
+    for number in range(7, 11):
+        assert agents.step(Connected(agent(number)), now=12) == []
+    assert agents.adjust(now=600) == []
+    assert agents.adjust(now=611) == [Dismiss(agent(number)) for number in (7, 8, 9)]
+
+
+def test_single_calls_are_no_burst() -> None:
+    agents = pool(size=1, size_max=9)
+    for number in range(1, 20):
+        agents.step(Wanted(environment(number)), now=number * 6.0)
+    assert agents.target == 1
+
+
+def test_functions_that_wait_take_turns() -> None:
+    agents = pool(size=0, spawning_max=9)
+    for number in (1, 2, 3):
+        agents.step(Wanted(environment(number), "burst"))
+    agents.step(Wanted(environment(4), "other"))
+    order = []
+    for number in (1, 2, 3, 4):
+        (effect,) = agents.step(Connected(agent(number)))
+        assert isinstance(effect, Claim)
+        order.append(effect.environment)
+    assert order == [environment(1), environment(4), environment(2), environment(3)]
+
+
+def bursting() -> Pool:
+    """A pool of two whose agents a burst of five was given; what it waits for is on its way."""
+    agents = pool(size=2, spawning_max=9)
+    agents.adjust()
+    agents.step(Connected(agent(1)))
+    agents.step(Connected(agent(2)))
+    for number in range(1, 6):
+        agents.step(Wanted(environment(number), "burst"))
+    assert len(agents.spawning) == 4, "three that wait, and one to keep for others"
+    return agents
+
+
+def test_a_burst_that_has_its_share_leaves_the_last_free_agent_to_others() -> None:
+    agents = bursting()
+    assert agents.step(Connected(agent(3)), now=1) == [], "R11"
+    assert agents.has_one_for("neighbour") and not agents.has_one_for("burst")
+    assert agents.step(Connected(agent(4)), now=1) == [Claim(agent(3), environment(3))]
+    neighbour = agents.step(Wanted(environment(9), "neighbour"), now=1)
+    assert neighbour == [Claim(agent(4), environment(9)), Spawn(agent(7))], "at once, and the next is kept anew"
+    assert agents.step(Connected(agent(5)), now=2) == []
+    assert agents.step(Connected(agent(6)), now=2) == [Claim(agent(5), environment(4))]
+
+
+def test_what_was_kept_for_others_is_the_bursts_once_its_share_is_long_ago() -> None:
+    agents = bursting()
+    agents.step(Connected(agent(3)), now=1)
+    assert agents.next_look(now=1) == 5
+    assert agents.adjust(now=5) == [Claim(agent(3), environment(3))]
+    assert len(agents.spawning) == 3
+
+
+def test_nothing_is_kept_for_others_while_agents_can_not_be_had() -> None:
+    agents = bursting()
+    for number in (3, 4, 5, 6):
+        effects = agents.step(Gone(agent(number)), now=1)
+    assert effects == [], "who waited was told, and the next is spawned after a pause"
+
+
+def test_in_a_pool_of_one_nothing_is_kept_for_others() -> None:
+    agents = pool(size=1, spawning_max=9)
+    agents.adjust()
+    for number in (1, 2, 3):
+        agents.step(Wanted(environment(number), "burst"))
+    for number in (1, 2, 3):
+        assert agents.step(Connected(agent(number)))[0] == Claim(agent(number), environment(number))
+
+
+def test_spawns_that_go_on_failing_are_repeated_once_a_minute() -> None:
+    agents, now = pool(size=1), 0.0
+    pauses = []
+    for number in range(1, 11):
+        assert agents.adjust(now=now) == [Spawn(agent(number))]
+        agents.step(Gone(agent(number)), now=now)
+        look = agents.next_look(now)
+        assert look is not None
+        pauses.append(look - now)
+        now = look
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60], "R5"
+
+
+def test_before_any_burst_no_more_than_its_size_is_kept_and_nothing_looked_at() -> None:
+    agents = pool(size=0, size_max=5)
+    assert agents.next_look(0.0) is None
+    assert agents.adjust() == [], "R7"
+
+
+def test_a_burst_is_expected_again_for_ten_minutes() -> None:
+    agents = pool(size=0, size_max=5)
+    agents.step(Wanted(environment(1)), now=10)
+    agents.step(Connected(agent(1)), now=10)
+    agents.step(Connected(agent(2)), now=10)
+    assert agents.adjust(now=610) == []
+    assert agents.adjust(now=610.5) == [Dismiss(agent(2))]
+    assert agents.target == 0
+
+
+def test_a_pool_is_empty_when_nobody_is_there_on_the_way_or_waiting() -> None:
+    agents = pool(size=0)
+    assert agents.empty
+    agents.step(Wanted(environment(1)))
+    assert not agents.empty, "one is on the way"
+    agents.step(Connected(agent(1)))
+    assert agents.empty, "it has been claimed"
+    agents.size = 1
+    agents.adjust()
+    agents.step(Connected(agent(2)))
+    assert not agents.empty, "one is free"
+
+
+def test_after_a_burst_it_is_looked_at_when_the_burst_is_expected_no_more() -> None:
+    agents = pool(size=0, size_max=5)
+    agents.step(Wanted(environment(1)), now=10)
+    assert agents.next_look(10) == 611
+    agents.step(Connected(agent(1)), now=10)
+    agents.adjust(now=611)
+    assert agents.next_look(611) is None
+
+
+def test_what_is_wanted_within_five_seconds_is_one_burst() -> None:
+    for seconds, together in ((5.0, 2), (5.5, 1)):
+        agents = pool(size=0, size_max=5)
+        agents.step(Wanted(environment(1)), now=1)
+        agents.step(Wanted(environment(2)), now=1 + seconds)
+        assert agents.target == together
+
+
+def test_a_burst_as_large_as_the_last_is_expected_anew() -> None:
+    agents = pool(size=0, size_max=5)
+    agents.step(Wanted(environment(1)), now=0)
+    agents.step(Wanted(environment(2)), now=500)
+    agents.adjust(now=1100)
+    assert agents.target == 1
+
+
+def test_a_smaller_burst_does_not_make_the_larger_one_forgotten() -> None:
+    agents = pool(size=0, size_max=5)
+    for number in (1, 2, 3):
+        agents.step(Wanted(environment(number)), now=400)
+    agents.step(Wanted(environment(4)), now=500)
+    agents.adjust(now=1000)
+    assert agents.target == 3
+    agents.step(Wanted(environment(5)), now=1000.5)
+    assert agents.target == 1, "its time was over"

@@ -45,7 +45,12 @@ def test_every_field_of_the_model_is_a_property() -> None:
     [
         (
             "spec.timeout",
-            {"default": 3, "minimum": 1, "maximum": limits.TIMEOUT_SECONDS_MAX, "description": "Seconds."},
+            {
+                "default": 3,
+                "minimum": 1,
+                "maximum": limits.TIMEOUT_SECONDS_MAX,
+                "description": "Seconds that an invocation may take.",
+            },
         ),
         ("spec.memorySize", {"default": 128, "minimum": limits.MEMORY_MB_MIN, "maximum": limits.MEMORY_MB_MAX}),
         (

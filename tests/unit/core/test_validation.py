@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lambent_core.errors import ValidationFailed
+from lambent_core.function_rules import SUPPORTED_RUNTIMES
 from lambent_core.shapes import decode
 from lambent_core.validation import check, enum_text
 from lambent_gateway.api.service_model import load_service_model
@@ -174,3 +175,17 @@ def test_a_table_grows_when_it_is_more_than_three_quarters_full() -> None:
 def test_a_digit_is_an_ascii_digit() -> None:
     with pytest.raises(ValidationFailed):
         check(MODEL, "GetFunctionRequest", {"FunctionName": "٣٣٣٣٣٣٣٣٣٣٣٣:fn"})
+
+
+LAYER = {"LayerName": "deps", "Content": {}}
+
+
+def test_runtimes_that_lambda_had_once_are_taken_for_layers() -> None:
+    check(MODEL, "PublishLayerVersionRequest", LAYER | {"CompatibleRuntimes": ["nodejs12.x", "go1.x", "python3.14"]})
+
+
+def test_what_is_no_runtime_is_told_for_the_whole_list() -> None:
+    found = broken(LAYER | {"CompatibleRuntimes": ["cobol", "python3.12"]}, "PublishLayerVersionRequest")
+    assert found == [failed("'[cobol, python3.12]'", "compatibleRuntimes", enum_text(SUPPORTED_RUNTIMES))]
+    (found_too,) = broken({"CompatibleRuntime": "cobol"}, "ListLayersRequest")
+    assert found_too.startswith(failed("'cobol'", "compatibleRuntime", "Member must satisfy enum value set: ["))

@@ -7,7 +7,7 @@ import pytest
 
 from lambent_core import deployment, versions
 from lambent_core.errors import InvalidParameterValue, LambdaError, ResourceNotFound
-from lambent_core.function import Code, EventInvokeConfig, Function, FunctionSpec, FunctionUrl
+from lambent_core.function import Code, EventInvokeConfig, Function, FunctionSpec, FunctionUrl, Metadata
 from lambent_core.versions import FunctionAlias, FunctionVersion
 
 SAME = "Invalid function version 1. Function version 1 is already included in routing configuration."
@@ -42,6 +42,18 @@ def test_a_version_is_the_function_as_it_was() -> None:
     assert (shown.status.state, shown.status.state_reason, shown.status.state_reason_code) == ("Active", None, None)
     assert (shown.status.last_update_status, shown.status.revision_id) == ("Successful", "v")
     assert shown.status.last_modified == of.status.last_modified
+
+
+def test_a_version_belongs_to_the_document_of_its_function_whatever_that_is_called() -> None:
+    named = msgspec.structs.replace(function(), metadata=Metadata(name="other", namespace="team", uid="uid"))
+    version = publish(named)
+    assert (version.metadata.name, version.function_resource, version.function.metadata.name) == (
+        "other.1",
+        "other",
+        "other",
+    )
+    assert version.function.metadata.namespace == "team"
+    assert versions.alias_of(named, "Live_1", "1", now=NOW).function_resource == "other"
 
 
 def test_what_belongs_to_the_whole_function_is_no_part_of_a_version() -> None:

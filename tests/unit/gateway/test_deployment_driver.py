@@ -3,30 +3,116 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
+import zipfile
+from collections.abc import Awaitable, Callable
 from itertools import count
+from typing import Any
 
 import msgspec
 import pytest
 
-from lambent_core import deployment
-from lambent_core.function import Code, Function, FunctionSpec
+from lambent_core import deployment, generations, layers, limits
+from lambent_core.caller import Caller
+from lambent_core.documents import Document, StoreUnusable
+from lambent_core.function import (
+    Code,
+    FoundImage,
+    Function,
+    FunctionLayer,
+    FunctionSpec,
+    FunctionUrl,
+    ImageConfig,
+    Metadata,
+)
+from lambent_core.images import ImageProblem, absent_image, denied_image, unsupported_image
+from lambent_core.package import Package
 from lambent_gateway.drivers.deployment import Deployments
+from lambent_gateway.stores.base import Key
 from lambent_gateway.stores.memory import MemoryDocuments, MemoryPackages
+from tests.simulation import virtual_time
 
 DIGEST = "ab" * 32
 SPEC = FunctionSpec(runtime="python3.11", handler="app.handler", code=Code(sha256=DIGEST, size=3))
+CODE = "def handler(event, context):\n    return event\n"
+INLINE = FunctionSpec(runtime="python3.11", handler="app.handler", code=Code(inline=CODE))
+
+
+class StoppedClock:
+    def time(self) -> float:
+        return 1_795_486_086.25
+
+
+class SometimesUnusable(MemoryDocuments):
+    """Refuses its next writes, as many as it is told."""
+
+    refusals = 0
+    refused = 0
+
+    async def _save(self, key: Key, document: Document | None, version: int) -> None:
+        if self.refused < self.refusals:
+            self.refused += 1
+            raise StoreUnusable("The Kubernetes API can't be used now")
+
+
+class SometimesAway(MemoryPackages):
+    """Answers nothing while it is away."""
+
+    away = False
+
+    async def size(self, sha256: str) -> int | None:
+        if self.away:
+            raise StoreUnusable("The package store can't be used now")
+        return await super().size(sha256)
+
+
+class Registry:
+    """Has one image, which changes."""
+
+    def __init__(self) -> None:
+        self.image: FoundImage | ImageProblem = FoundImage(digest="sha256:" + "1" * 64, command=["/run"])
+        self.asked = 0
+
+    async def find(self, uri: str, architecture: str) -> FoundImage:
+        self.asked += 1
+        if isinstance(self.image, ImageProblem):
+            raise self.image
+        return msgspec.structs.replace(self.image, architecture=architecture)
 
 
 class Rig:
     def __init__(self) -> None:
-        self.documents = MemoryDocuments()
-        self.packages = MemoryPackages()
+        self.registry = Registry()
+        self.documents = SometimesUnusable()
+        self.packages = SometimesAway()
         numbers = count()
-        self.driver = Deployments(self.documents, self.packages, lambda: f"revision-{next(numbers)}")
+        self.driver = Deployments(
+            self.documents,
+            self.packages,
+            lambda: f"revision-{next(numbers)}",
+            clock=StoppedClock(),
+            caller=Caller(),
+            url_of=lambda function: "http://url" if function.spec.url else None,
+            images=self.registry,
+        )
 
     async def add(self, name: str = "fn", spec: FunctionSpec = SPEC) -> Function:
         function = deployment.created(name, spec, uid="u", revision_id="r", now=0.0)
         return await self.documents.put(function, "")
+
+    async def apply(self, name: str = "fn", **members: Any) -> Function:
+        """As somebody else than the gateway writes on Kubernetes; settled when it returns."""
+        before = self.documents.get(Function, name)
+        if before is None:
+            before = Function(metadata=Metadata(name=name, uid="u"), spec=INLINE)
+        metadata = msgspec.structs.replace(before.metadata, generation=before.metadata.generation + 1)
+        changed = msgspec.structs.replace(
+            before, metadata=metadata, spec=msgspec.structs.replace(before.spec, **members)
+        )
+        stored = await self.documents.put(generations.seen(changed), before.metadata.resource_version)
+        await self.driver.settled(stored)
+        return self.latest(name)
 
     def latest(self, name: str = "fn") -> Function:
         function = self.documents.get(Function, name)
@@ -105,3 +191,334 @@ async def test_stopped_it_follows_no_more(rig: Rig) -> None:
     function = await rig.add()
     await rig.driver.settled(function)
     assert rig.latest().status.state == "Pending"
+
+
+async def files_of(rig: Rig, function: Function) -> dict[str, bytes]:
+    """What is in the package that its code came to."""
+    code = function.status.code
+    assert code is not None and code.sha256 is not None
+    data = await rig.packages.read(code.sha256)
+    assert (hashlib.sha256(data).hexdigest(), len(data)) == (code.sha256, code.size)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+async def test_inline_code_of_others_is_packed_and_stays_as_it_is(rig: Rig) -> None:
+    rig.driver.start()
+    function = await rig.apply()
+    assert (function.status.state, function.status.observed_generation) == ("Active", 1)
+    assert function.spec.code == Code(inline=CODE)
+    assert await files_of(rig, function) == {"app.py": CODE.encode()}
+
+
+async def test_inline_files_of_others_are_packed(rig: Rig) -> None:
+    rig.driver.start()
+    function = await rig.apply(code=Code(inline={"app.py": CODE, "lib/x.py": "X = 1"}))
+    assert await files_of(rig, function) == {"app.py": CODE.encode(), "lib/x.py": b"X = 1"}
+
+
+async def test_a_package_that_was_uploaded_before_is_taken(rig: Rig) -> None:
+    rig.driver.start()
+    function = await rig.apply(code=Code(sha256=DIGEST))
+    assert function.status.code == Code(sha256=DIGEST, size=3)
+    assert function.spec.code == Code(sha256=DIGEST)
+
+
+async def test_what_was_changed_while_no_gateway_ran_is_taken_up(rig: Rig) -> None:
+    assert (await rig.apply()).status.state == "Pending"
+    rig.driver.start()
+    await rig.driver.settled(rig.latest())
+    assert rig.latest().status.state == "Active"
+
+
+MISSING = "ef" * 32
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "text"),
+    [
+        ({"code": Code(sha256=MISSING)}, "InvalidZipFileException", f"PUT it to /lambent/v1/packages/{MISSING}"),
+        ({"code": Code()}, "InvalidZipFileException", "spec.code: give the code as inline"),
+        ({"runtime": "python2.7"}, "InvalidConfiguration", "python2.7"),
+        ({"layers": ["deps:1"]}, "InvalidConfiguration", "Layer version deps:1 does not exist"),
+        ({"code": Code(inline={"../x.py": ""})}, "InvalidZipFileException", "spec.code.inline"),
+    ],
+    ids=["package", "no code", "runtime", "layer", "path"],
+)
+async def test_a_change_of_others_that_cannot_be(rig: Rig, members: dict[str, Any], code: str, text: str) -> None:
+    """A new function fails; one that runs goes on with its last code (G3), until it is mended."""
+    rig.driver.start()
+    status = (await rig.apply("new", **members)).status
+    assert (status.state, status.state_reason_code) == ("Failed", code)
+    assert text in (status.state_reason or "")
+
+    before = (await rig.apply()).status
+    status = (await rig.apply(**members)).status
+    assert (status.state, status.last_update_status, status.last_update_status_reason_code) == (
+        "Active",
+        "Failed",
+        code,
+    )
+    assert text in (status.last_update_status_reason or "")
+    assert (status.code, status.code_revision) == (before.code, before.code_revision)
+
+    mended = {name: getattr(INLINE, name) for name in members}
+    for name in ("new", "fn"):
+        status = (await rig.apply(name, **mended)).status
+        assert (status.state, status.last_update_status) == ("Active", "Successful")
+        assert status.code_revision == 1
+
+
+IMAGE: dict[str, Any] = {"package_type": "Image", "runtime": None, "handler": None, "code": Code(image_uri="fn:1")}
+
+
+async def test_an_image_of_others_is_looked_up_and_stays_as_it_is(rig: Rig) -> None:
+    rig.driver.start()
+    function = await rig.apply(**IMAGE)
+    assert isinstance(rig.registry.image, FoundImage)
+    assert function.status.state == "Active"
+    assert function.status.code == Code(image_uri="fn:1", image=rig.registry.image)
+    assert generations.seen(function).spec.code == function.status.code
+
+
+async def test_a_tag_of_others_is_looked_up_when_it_is_given_and_not_at_every_change(rig: Rig) -> None:
+    rig.driver.start()
+    first = (await rig.apply(**IMAGE)).status
+    rig.registry.image = FoundImage(digest="sha256:" + "2" * 64, command=["/run"])
+    status = (await rig.apply(timeout=9)).status
+    assert (status.code, status.code_revision) == (first.code, 2)
+    status = (await rig.apply(code=Code(image_uri="fn:2"))).status
+    assert (status.code, status.code_revision) == (Code(image_uri="fn:2", image=rig.registry.image), 3)
+    status = (await rig.apply(architectures=["arm64"])).status
+    assert status.code is not None and status.code.image is not None and status.code.image.architecture == "arm64"
+
+
+async def test_an_image_that_says_all_itself_is_not_looked_up(rig: Rig) -> None:
+    rig.driver.start()
+    rig.registry.image = absent_image("fn:1", "docker.io")
+    function = await rig.apply(**IMAGE, image_config=ImageConfig(entry_point=["/run"], command=["a"]))
+    assert (function.status.state, function.status.code) == ("Active", Code(image_uri="fn:1"))
+
+
+@pytest.mark.parametrize(
+    "problem", [absent_image("fn:1", "r"), denied_image("fn:1", "r", "401"), unsupported_image("fn:1")]
+)
+async def test_an_image_of_others_that_cannot_be_had(rig: Rig, problem: ImageProblem) -> None:
+    rig.driver.start()
+    good, rig.registry.image = rig.registry.image, problem
+    status = (await rig.apply(**IMAGE)).status
+    assert (status.state, status.state_reason_code, status.state_reason) == ("Failed", problem.code, problem.message)
+    rig.registry.image = good
+    before = (await rig.apply(code=Code(image_uri="fn:2"))).status
+    assert (before.state, before.last_update_status) == ("Active", "Successful")
+    rig.registry.image = problem
+    status = (await rig.apply(code=Code(image_uri="fn:3"))).status
+    assert (status.state, status.last_update_status_reason_code) == ("Active", problem.code)
+    assert (status.code, status.code_revision) == (before.code, before.code_revision), "the last one stays in force"
+
+
+async def test_a_function_url_of_others_is_told(rig: Rig) -> None:
+    rig.driver.start()
+    status = (await rig.apply(url=FunctionUrl())).status
+    assert status.url == "http://url" and status.url_id
+    assert (await rig.apply(url=None)).status.url is None
+
+
+async def test_two_changes_in_a_row_both_come_about(rig: Rig) -> None:
+    rig.driver.start()
+    await rig.apply()
+    before = rig.latest()
+    for number, timeout in ((2, 5), (3, 6)):
+        metadata = msgspec.structs.replace(before.metadata, generation=number)
+        changed = msgspec.structs.replace(
+            before, metadata=metadata, spec=msgspec.structs.replace(before.spec, timeout=timeout)
+        )
+        before = await rig.documents.put(generations.seen(changed), before.metadata.resource_version)
+    await rig.driver.settled(before)
+    status = rig.latest().status
+    assert (status.observed_generation, status.last_update_status) == (3, "Successful")
+    assert status.code_revision in (2, 3) and rig.latest().spec.timeout == 6
+
+
+def test_while_the_store_is_unusable_settling_is_tried_again() -> None:
+    async def main() -> None:
+        rig = Rig()
+        await rig.packages.put(DIGEST, b"zip")
+        function = Function(metadata=Metadata(name="fn", uid="u", generation=1), spec=SPEC)
+        await rig.documents.put(function, "")
+        rig.documents.refusals = 5
+        rig.driver.start()
+        await rig.driver.settled(function)
+        assert rig.latest().status.state == "Pending"
+        while rig.latest().status.state == "Pending":
+            await asyncio.sleep(0.5)
+        assert rig.documents.refused == 5
+        assert rig.latest().status.state == "Active"
+        await rig.driver.stop()
+
+    virtual_time.run(main())
+
+
+def waiting_for_an_image(then: Callable[[Rig], Awaitable[None]], *, restarted: bool = False) -> None:
+    """Runs `then` with a function whose first image ran, and whose second is not there."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.driver.start()
+        await rig.apply(**IMAGE)
+        rig.registry.image = absent_image("fn:2", "docker.io")
+        await rig.apply(code=Code(image_uri="fn:2"))
+        assert rig.latest().status.last_update_status == "Failed"
+        if restarted:
+            await rig.driver.stop()
+            rig.driver.start()
+        await then(rig)
+        await rig.driver.stop()
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_image_that_comes_late_is_found(restarted: bool) -> None:
+    async def then(rig: Rig) -> None:
+        await asyncio.sleep(100)
+        found = rig.registry.image = FoundImage(digest="sha256:" + "2" * 64, command=["/run"])
+        began = asyncio.get_running_loop().time()
+        while rig.latest().status.last_update_status != "Successful":
+            await asyncio.sleep(1)
+        assert asyncio.get_running_loop().time() - began <= 300
+        assert rig.latest().status.code_revision == 2
+        code = rig.latest().status.code
+        assert code is not None and code.image == found
+
+    waiting_for_an_image(then, restarted=restarted)
+
+
+def test_while_an_image_is_looked_for_nothing_is_written() -> None:
+    async def then(rig: Rig) -> None:
+        before, asked = rig.latest(), rig.registry.asked
+        await asyncio.sleep(3_600)
+        assert rig.latest() == before
+        assert 10 <= rig.registry.asked - asked <= 20
+
+    waiting_for_an_image(then)
+
+
+def test_an_image_that_is_no_longer_wanted_is_not_looked_for() -> None:
+    async def then(rig: Rig) -> None:
+        await rig.apply(code=Code(image_uri="fn:1"), image_config=ImageConfig(entry_point=["/a"], command=["b"]))
+        assert rig.latest().status.last_update_status == "Successful"
+        asked = rig.registry.asked
+        await asyncio.sleep(3_600)
+        assert rig.registry.asked == asked
+        await rig.apply(code=Code(image_uri="fn:3"), image_config=None)
+        await rig.documents.delete(rig.latest(), rig.latest().metadata.resource_version)
+        asked = rig.registry.asked
+        await asyncio.sleep(3_600)
+        assert rig.registry.asked == asked
+
+    waiting_for_an_image(then)
+
+
+LAYERED = ["deps:1"]
+DEPS = layers.version_of("deps", 1, {}, Package(DIGEST, 3, 3), uid="u", now=0.0)
+
+
+async def test_a_function_that_comes_before_its_layer_waits_for_it(rig: Rig) -> None:
+    """G5: `kubectl apply` of a folder brings them in any order."""
+    rig.driver.start()
+    status = (await rig.apply(layers=LAYERED)).status
+    assert (status.state, status.state_reason) == ("Failed", "spec.layers: Layer version deps:1 does not exist.")
+    await rig.documents.put(DEPS, "")
+    await rig.driver.settled(rig.latest())
+    status = rig.latest().status
+    assert (status.state, status.last_update_status) == ("Active", "Successful")
+    assert [layer.layer for layer in status.layers] == LAYERED
+
+
+async def test_a_layer_that_came_while_no_gateway_ran(rig: Rig) -> None:
+    rig.driver.start()
+    await rig.apply(layers=LAYERED)
+    await rig.driver.stop()
+    await rig.documents.put(DEPS, "")
+    rig.driver.start()
+    await rig.driver.settled(rig.latest())
+    assert rig.latest().status.state == "Active"
+
+
+async def test_a_store_that_is_away_when_the_layer_comes(rig: Rig) -> None:
+    rig.driver.start()
+    await rig.apply(layers=LAYERED)
+    stored = await rig.documents.put(DEPS, "")
+    rig.documents.refusals = 1
+    rig.documents.refused = 0
+    while rig.latest().status.state != "Active":
+        await rig.driver.settled(rig.latest())
+    assert (rig.documents.refused, rig.latest().status.state) == (1, "Active")
+    assert stored.status.state == "Active"
+
+
+def test_while_the_packages_cannot_be_asked_a_change_is_under_way() -> None:
+    async def main() -> None:
+        rig = Rig()
+        await rig.packages.put(DIGEST, b"zip")
+        rig.packages.away = True
+        rig.driver.start()
+        assert generations.is_foreign(await rig.apply(code=Code(sha256=DIGEST)))
+        rig.packages.away = False
+        while generations.is_foreign(rig.latest()):
+            await asyncio.sleep(1)
+        assert rig.latest().status.last_update_status == "Successful"
+        await rig.driver.stop()
+
+    virtual_time.run(main())
+
+
+async def test_what_is_wrong_otherwise_is_told_once(rig: Rig) -> None:
+    rig.driver.start()
+    await rig.apply(layers=LAYERED, runtime="python2.7")
+    await rig.documents.put(DEPS, "")
+    await rig.driver.settled(rig.latest())
+    before = rig.latest()
+    assert "python2.7" in (before.status.state_reason or "")
+    await rig.driver.settled(before)
+    assert rig.latest() == before
+
+
+async def test_a_function_keeps_its_layer_when_that_is_gone(rig: Rig) -> None:
+    rig.driver.start()
+    layer = await rig.documents.put(DEPS, "")
+    used = (await rig.apply(layers=LAYERED)).status.layers
+    await rig.documents.delete(layer, layer.metadata.resource_version)
+    status = (await rig.apply(timeout=9)).status
+    assert (status.last_update_status, status.layers) == ("Successful", used)
+
+
+async def test_a_change_that_cannot_be_leaves_the_layers_in_force(rig: Rig) -> None:
+    """G3."""
+    rig.driver.start()
+    await rig.documents.put(DEPS, "")
+    used = (await rig.apply(layers=LAYERED)).status.layers
+    status = (await rig.apply(layers=["other:1"])).status
+    assert (status.last_update_status, status.layers) == ("Failed", used)
+
+
+async def test_code_and_layers_of_others_count_together(rig: Rig) -> None:
+    rig.driver.start()
+    await rig.documents.put(
+        layers.version_of("huge", 1, {}, Package(DIGEST, 3, limits.UNZIPPED_BYTES_MAX), uid="u", now=0.0), ""
+    )
+    status = (await rig.apply(layers=["huge:1"])).status
+    assert status.state == "Failed"
+    assert "Function code combined with layers exceeds the maximum allowed size" in (status.state_reason or "")
+
+
+async def test_a_layer_whose_package_is_lost_fails_an_update(rig: Rig) -> None:
+    await rig.packages.put(DIGEST, b"zip")
+    function = deployment.created("fn", SPEC, uid="u", revision_id="r", now=0.0)
+    lost = FunctionLayer(layer="deps:1", sha256=MISSING, size=3, unzipped_size=3)
+    status = msgspec.structs.replace(function.status, layers=[lost])
+    await rig.documents.put(msgspec.structs.replace(function, status=status), "")
+    rig.driver.start()
+    await rig.driver.settled(function)
+    assert "The package of layer deps:1 is not in the package store" in (rig.latest().status.state_reason or "")

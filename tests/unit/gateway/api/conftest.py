@@ -12,12 +12,17 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
+from lambent_core.caller import Caller
+from lambent_core.function import FoundImage
+from lambent_core.images import ImageProblem, absent_image
 from lambent_core.operations import OperationTable
 from lambent_gateway.api.app import build_app
 from lambent_gateway.api.calls import Functions, Parts
+from lambent_gateway.api.layer_versions import LayerVersions
 from lambent_gateway.api.qualified import Qualified
 from lambent_gateway.api.service_model import load_service_model
 from lambent_gateway.drivers.deployment import Deployments
@@ -26,6 +31,21 @@ from lambent_gateway.stores.memory import MemoryDocuments, MemoryPackages
 MODEL = load_service_model()
 NOW = 1_795_486_086.25
 ROLE = "arn:aws:iam::000000000000:role/any"
+
+
+class KnownImages:
+    """A registry of what tests push into it."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, FoundImage | ImageProblem] = {}
+        self.asked: list[tuple[str, str]] = []
+
+    async def find(self, uri: str, architecture: str) -> FoundImage:
+        self.asked.append((uri, architecture))
+        found = self.found.get(uri) or absent_image(uri, "registry.example.com")
+        if isinstance(found, ImageProblem):
+            raise found
+        return msgspec.structs.replace(found, architecture=architecture)
 
 
 class StoppedClock:
@@ -50,6 +70,7 @@ class Api:
     documents: MemoryDocuments
     packages: MemoryPackages
     deployments: Deployments
+    images: KnownImages
     app: FastAPI = field(init=False)
 
     async def request(
@@ -110,22 +131,33 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    documents, packages, numbers = MemoryDocuments(), MemoryPackages(), count()
+def make_api(*routers: APIRouter, containers: bool = False) -> Api:
+    """`containers`: as on Kubernetes, where images can run."""
+    documents, packages, numbers, images = MemoryDocuments(), MemoryPackages(), count(), KnownImages()
     ids = lambda: f"id-{next(numbers)}"  # noqa: E731
-    api = Api(documents, packages, Deployments(documents, packages, ids))
+    deployments = Deployments(
+        documents, packages, ids, clock=StoppedClock(), url_of=lambda _: None, caller=Caller(), images=images
+    )
+    api = Api(documents, packages, deployments, images)
     parts = Parts(
         MODEL,
         OperationTable(MODEL),
         Functions(documents),
         Qualified(documents),
+        LayerVersions(documents),
         packages,
         StoppedClock(),
         ids,
         api.deployments.settled,
+        images if containers else None,
     )
-    api.app = build_app(parts)
+    api.app = build_app(parts, *routers)
+    return api
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    api = make_api()
     yield api
     await api.deployments.stop()
 

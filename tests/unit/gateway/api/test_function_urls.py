@@ -20,6 +20,7 @@ from lambent_core.errors import (
 from lambent_core.function import Cors, FunctionUrl
 from lambent_core.http_response import STREAM_HEAD_TYPE
 from lambent_core.invocation import Invocation, Outcome
+from lambent_core.limits import REQUEST_BYTES_MAX
 from lambent_core.link import Report, ReportStatus
 from lambent_gateway.api.asgi import ClientGone, Message
 from lambent_gateway.api.function_urls import FunctionUrls, ServedUrl
@@ -211,6 +212,17 @@ async def test_what_the_function_is_told() -> None:
     assert asked.caller == Caller("123456789012")
 
 
+@pytest.mark.parametrize(
+    ("server", "port"),
+    [(("127.0.0.1", 8443), "8443"), (("/run/lambent.sock", None), "80"), (None, "80")],
+    ids=["a port", "a Unix socket", "unknown"],
+)
+async def test_the_function_is_told_the_port(server: object, port: str) -> None:
+    functions = Functions()
+    await call(functions, scope={"server": server})
+    assert json.loads(functions.asked[0].payload)["headers"]["x-forwarded-port"] == port
+
+
 async def test_the_callers_trace_goes_on() -> None:
     functions = Functions()
     await call(functions, headers=[(b"x-amzn-trace-id", b"Root=1-2")])
@@ -299,6 +311,20 @@ async def test_a_function_that_was_not_reached(error: LambdaError, status: int, 
     assert sent.header.get("retry-after") == error.headers.get("Retry-After")
 
 
+async def test_a_failure_is_told_in_the_log() -> None:
+    with capture_logs() as logs:
+        await call(Functions(TooManyRequests("Rate Exceeded.")))
+    assert logs == [
+        {
+            "event": "function URL failed",
+            "log_level": "warning",
+            "request_id": ID,
+            "code": "TooManyRequestsException",
+            "error": "Rate Exceeded.",
+        }
+    ]
+
+
 async def test_a_lost_environment() -> None:
     sent = await call(Functions(ServiceException("lost")))
     assert (sent.status, sent.body) == INTERNAL
@@ -311,6 +337,18 @@ async def test_a_request_that_is_too_large() -> None:
     sent = await call(functions, method="POST", body=[b"\xff" * 5_000_000])
     assert sent.status == 413, "too large once it is base64"
     assert functions.asked == []
+
+
+async def test_the_largest_event_reaches_the_function() -> None:
+    """The limit is the event's, which is larger than the request that it is made of."""
+    functions = Functions()
+    await call(functions, body=[b""], headers=[(b"content-type", b"text/plain")])
+    around = len(functions.asked.pop().payload) + len(',"body":""')
+    for over, status in ((0, 200), (1, 413)):
+        body = b"x" * (REQUEST_BYTES_MAX - around + over)
+        sent = await call(functions, body=[body], headers=[(b"content-type", b"text/plain")])
+        assert sent.status == status
+    assert [len(invocation.payload) for invocation in functions.asked] == [REQUEST_BYTES_MAX]
 
 
 async def test_the_url_of_an_alias_invokes_the_alias() -> None:
@@ -437,6 +475,12 @@ async def test_a_streamed_status_without_a_body() -> None:
 async def test_a_function_that_answers_whole_where_a_stream_is_allowed() -> None:
     sent = await call(Functions(outcome(b'{"statusCode": 201, "body": "a"}')), STREAMED)
     assert (sent.status, sent.body, sent.header["content-length"]) == (201, b"a", "1")
+
+
+async def test_a_streamed_head_that_is_bad_says_why_in_the_log() -> None:
+    with capture_logs() as logs:
+        await call(stream(b"[]" + bytes(8), b"more"), STREAMED)
+    assert [entry["error"] for entry in logs] == ["the head of the streamed response is not an object"]
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,18 @@ async def test_a_name_is_taken_once(live: Any) -> None:
             "InvalidParameterValueException",
             "does not read packages from S3 yet",
         ),
-        ({"Code": {"ImageUri": "image"}, "PackageType": "Image"}, 501, "NotImplementedException", "container images"),
+        (
+            {"Code": {"ImageUri": "image"}, "PackageType": "Image"},
+            400,
+            "InvalidParameterValueException",
+            "Please don't provide Handler or Runtime or Layer",
+        ),
+        (
+            {"Code": {"ImageUri": "image"}},
+            400,
+            "InvalidParameterValueException",
+            "Please don't provide ImageUri when the intended function PackageType is Zip.",
+        ),
         ({"Runtime": "cobol"}, 400, "InvalidParameterValueException", "Value cobol at 'runtime'"),
         ({"Handler": "no spaces"}, 400, "ValidationException", "at 'handler' failed to satisfy constraint"),
         ({"Timeout": "3"}, 400, "SerializationException", "STRING_VALUE can not be converted to Integer"),
@@ -202,6 +213,6 @@ async def test_no_operation(live: Any, method: str, path: str) -> None:
 
 
 async def test_an_operation_that_is_not_there_yet_names_itself(live: Any) -> None:
-    refused = await live.request("GET", "/2018-10-31/layers")
+    refused = await live.request("GET", "/2018-10-31/layers/deps/versions/1/policy")
     assert (refused.status, refused.headers["x-amzn-errortype"]) == (501, "NotImplementedException")
-    assert refused.body == {"Type": "Service", "Message": "ListLayers is not implemented yet in Lambent."}
+    assert refused.body == {"Type": "Service", "Message": "GetLayerVersionPolicy is not implemented yet in Lambent."}

@@ -9,6 +9,7 @@ import zipfile
 from typing import Any
 
 from lambent_core import manifest
+from lambent_core.layers import LayerVersion
 from lambent_core.schema import manifest_schema
 
 FN = "/lambent/v1/functions/fn"
@@ -74,7 +75,7 @@ async def test_code_that_was_sent_before(live: Any, other_zip: str) -> None:
     assert f"spec.code.sha256: there is no package {digest}" in early.body["message"]
     assert (await live.request("PUT", f"/lambent/v1/packages/{digest}", body=data)).status == 201
     created = await live.request("PUT", FN, document(code={"sha256": digest}))
-    assert created.body["spec"]["code"] == {"sha256": digest, "size": len(data)}
+    assert created.body["spec"]["code"] == {"sha256": digest, "size": len(data), "unzippedSize": 10}
 
 
 async def test_code_in_base64(live: Any, other_zip: str) -> None:
@@ -149,6 +150,8 @@ async def test_labels_of_the_manifest_are_kept(live: Any) -> None:
 
 async def test_the_schema_is_served_and_the_routes_are_described(live: Any) -> None:
     assert (await live.request("GET", "/lambent/v1/schemas/function")).body == manifest_schema()
+    layers = (await live.request("GET", "/lambent/v1/schemas/layerversion")).body
+    assert layers == manifest_schema(LayerVersion) and layers["title"] == "LayerVersion"
     described = (await live.request("GET", "/openapi.json")).body
     assert described["info"]["title"] == "Lambent"
     assert "/lambent/v1/functions/{name}" in described["paths"]

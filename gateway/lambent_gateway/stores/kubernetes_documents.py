@@ -1,0 +1,325 @@
+"""
+Documents as custom resources of one namespace: read from a copy that follows the API server, written as patches of what differs.
+
+`spec` and `status` are two requests. A crash between them leaves a generation that nobody has observed, which is then brought about like
+any change that others make (`lambent_core.generations`). What others own in `spec` stays as it is: inline code, say, whose package
+is in `status`.
+
+    K1  what `put` and `delete` have returned of is what the other gateways go by, as far as they can be told (`tell_others`): who changes a
+        function through one gateway and calls it through another gets what was made of it, though watches bring it a moment later
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from lambent_core import deployment, generations
+from lambent_core.documents import KINDS, D, Document, DocumentConflict, StoreUnusable, Watcher
+from lambent_core.function import Function
+from lambent_core.images import without_findings
+from lambent_core.resources import UnreadableResource, from_resource, to_resource
+from lambent_kube.client import AlreadyExists, Conflict, Kubernetes, KubernetesError, NotFound, Object
+from lambent_kube.mirror import Mirror
+from lambent_kube.resources import FUNCTION_ALIASES, FUNCTION_VERSIONS, FUNCTIONS, LAYER_VERSIONS, Resource
+
+log = structlog.get_logger(__name__)
+
+RESOURCES: dict[str, Resource] = {
+    "Function": FUNCTIONS,
+    "FunctionVersion": FUNCTION_VERSIONS,
+    "FunctionAlias": FUNCTION_ALIASES,
+    "LayerVersion": LAYER_VERSIONS,
+}
+_KIND_NAMES = {kind: name for name, kind in KINDS.items()}
+GONE_SECONDS_MAX = 30.0
+"""How long a new document waits for one of its name that is on its way out."""
+READY_SECONDS_MAX = 60.0
+FOREIGN_STATUS = ("conditions", "environments", "replicas", "selector")
+"""Members of `status` that the operator writes."""
+
+
+class KubernetesDocuments:
+    """Keeps T1 to T4 of `DocumentStore`. `open` it before anything is asked of it, and `close` it."""
+
+    def __init__(
+        self,
+        kubernetes: Kubernetes,
+        namespace: str,
+        url_of: Callable[[Function], str | None],
+        tell_others: Callable[[str, Object, bool], Awaitable[None]],
+    ) -> None:
+        """`tell_others` brings a resource that was written here, its kind before it and whether it is gone after it, to their `heard`."""
+        self._tell_others = tell_others
+        self._kubernetes = kubernetes
+        self._namespace = namespace
+        self._url_of = url_of
+        self._watchers: list[Watcher] = []
+        self._documents: dict[tuple[str, str], Document] = {}
+        self._turn = asyncio.Lock()
+        self._under_way: tuple[str, str] | None = None
+        """What is being written, in two requests: watchers are told of it when it is done, not of the half."""
+        self._mirrors = {
+            kind: Mirror(kubernetes, resource, namespace, self._teller(kind)) for kind, resource in RESOURCES.items()
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+        self._told = asyncio.Event()
+
+    async def open(self) -> None:
+        """Raises `StoreUnusable` where the API server does not answer, or lacks the custom resources."""
+        self._tasks = [asyncio.create_task(mirror.follow()) for mirror in self._mirrors.values()]
+        try:
+            async with asyncio.timeout(READY_SECONDS_MAX):
+                for mirror in self._mirrors.values():
+                    await mirror.listed.wait()
+        except TimeoutError:
+            raise StoreUnusable(
+                "The Kubernetes API does not list Lambent's resources: are the CRDs of charts/lambent/crds installed, "
+                f"and may this service account read them in the namespace {self._namespace}?"
+            ) from None
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def get(self, kind: type[D], name: str, namespace: str = "default") -> D | None:
+        found = self._documents.get((_KIND_NAMES[kind], name))
+        return found if isinstance(found, kind) else None
+
+    def list(self, kind: type[D]) -> list[D]:
+        found = [document for document in self._documents.values() if isinstance(document, kind)]
+        return sorted(found, key=lambda document: document.metadata.name)
+
+    def subscribe(self, watcher: Watcher) -> Callable[[], None]:
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    async def put(self, document: D, expected_resource_version: str) -> D:
+        kind, name = _KIND_NAMES[type(document)], document.metadata.name
+        if not expected_resource_version:
+            await self._wait_until_gone(kind, name)
+        async with self._turn:
+            self._under_way = kind, name
+            try:
+                if expected_resource_version:
+                    thing = await self._change(kind, document, expected_resource_version)
+                else:
+                    thing = await self._create(kind, document)
+                await self._tell_others(kind, thing, False)
+                self._mirrors[kind].put(thing)
+            except KubernetesError as error:
+                raise _translated(error) from error
+            finally:
+                self._under_way = None
+                self._tell(kind, name)
+        stored = self.get(type(document), name)
+        if stored is None:
+            raise DocumentConflict(f"{kind} {name} was deleted meanwhile")
+        return stored
+
+    async def delete(self, document: Document, expected_resource_version: str) -> None:
+        kind, name = _KIND_NAMES[type(document)], document.metadata.name
+        async with self._turn:
+            thing = self._current(kind, name, expected_resource_version)
+            preconditions = {"uid": thing["metadata"]["uid"], "resourceVersion": expected_resource_version}
+            try:
+                left = await self._kubernetes.delete(
+                    RESOURCES[kind], self._namespace, name, preconditions=preconditions
+                )
+            except NotFound:
+                left = {}
+            except Conflict as error:
+                await self._refresh(kind, name)
+                raise DocumentConflict(str(error)) from error
+            except KubernetesError as error:
+                raise _translated(error) from error
+            if left.get("kind") == kind:  # finalizers keep it for a while
+                await self._tell_others(kind, left, False)
+                self._mirrors[kind].put(left)
+            else:
+                await self._tell_others(kind, thing, True)
+                self._mirrors[kind].remove(thing)
+
+    def heard(self, kind: str, thing: Object, gone: bool) -> None:
+        """Another gateway has written this: it counts from now on, before a watch brings it."""
+        mirror = self._mirrors[kind]
+        if gone:
+            mirror.remove(thing)
+        else:
+            mirror.put(thing)
+        name = thing["metadata"]["name"]
+        if mirror.objects.get((self._namespace, name)) in (thing, None):  # not the half of what is written here
+            self._tell(kind, name)
+
+    async def _create(self, kind: str, document: Document) -> Object:
+        name = document.metadata.name
+        if (kind, name) in self._documents:
+            raise DocumentConflict(f"{kind} {name} exists")
+        wanted = to_resource(_with_own_code(document, None))
+        body = {
+            "apiVersion": wanted["apiVersion"],
+            "kind": kind,
+            "metadata": _own_metadata(wanted["metadata"]) | {"name": name},
+            "spec": wanted["spec"],
+        }
+        try:
+            thing = await self._kubernetes.create(RESOURCES[kind], self._namespace, body)
+        except AlreadyExists as error:
+            await self._refresh(kind, name)
+            raise DocumentConflict(str(error)) from error
+        return await self._write_status(kind, thing, self._noted(document, thing), expected=None)
+
+    async def _change(self, kind: str, document: Document, expected: str) -> Object:
+        name = document.metadata.name
+        thing = self._current(kind, name, expected)
+        before = from_resource(thing)
+        wanted = _with_own_code(document, before)
+        patch = _difference(_user_part(to_resource(before)), _user_part(to_resource(wanted)))
+        try:
+            if not patch:
+                if isinstance(document, Function) and deployment.is_unsettled(document):
+                    document = self._noted(
+                        document, thing
+                    )  # an image by the same tag again: what it came to may be another
+                return await self._write_status(kind, thing, document, expected=expected)
+            patch.setdefault("metadata", {})["resourceVersion"] = expected
+            thing = await self._kubernetes.patch(RESOURCES[kind], self._namespace, name, patch)
+            return await self._write_status(kind, thing, self._noted(document, thing), expected=None)
+        except (Conflict, NotFound) as error:
+            await self._refresh(kind, name)
+            raise DocumentConflict(str(error)) from error
+
+    async def _write_status(self, kind: str, thing: Object, document: Document, *, expected: str | None) -> Object:
+        """`expected` None: what is written just now is known to be the latest, whatever the operator notes beside it."""
+        before = to_resource(from_resource(thing)).get("status", {})
+        wanted = to_resource(document).get("status", {})
+        patch = _difference(
+            *({k: v for k, v in status.items() if k not in FOREIGN_STATUS} for status in (before, wanted))
+        )
+        if not patch:
+            return thing
+        body: Object = {"status": patch}
+        if expected is not None:
+            body["metadata"] = {"resourceVersion": expected}
+        return await self._kubernetes.patch(
+            RESOURCES[kind], self._namespace, thing["metadata"]["name"], body, subresource="status"
+        )
+
+    def _noted(self, document: Document, thing: Object) -> Document:
+        if not isinstance(document, Function):
+            return document
+        return generations.noted(
+            document, generation=thing["metadata"].get("generation", 0), url=self._url_of(document)
+        )
+
+    def _current(self, kind: str, name: str, expected: str) -> Object:
+        thing = self._mirrors[kind].objects.get((self._namespace, name))
+        found = thing["metadata"]["resourceVersion"] if thing is not None and (kind, name) in self._documents else ""
+        if thing is None or found != expected:
+            raise DocumentConflict(f"{kind} {name} has resource version {found or 'none'}, not {expected}")
+        return thing
+
+    async def _refresh(self, kind: str, name: str) -> None:
+        """What the API server has now, so that whoever tries again sees it."""
+        mirror = self._mirrors[kind]
+        try:
+            mirror.put(await self._kubernetes.get(RESOURCES[kind], self._namespace, name))
+        except NotFound:
+            old = mirror.objects.get((self._namespace, name))
+            if old is not None:
+                mirror.remove(old)
+
+    async def _wait_until_gone(self, kind: str, name: str) -> None:
+        """A deleted function's resource stays until its environments are gone; Lambda's API lets its name be used again at once."""
+        mirror = self._mirrors[kind]
+        try:
+            async with asyncio.timeout(GONE_SECONDS_MAX):
+                while (old := mirror.objects.get((self._namespace, name))) and "deletionTimestamp" in old["metadata"]:
+                    self._told.clear()
+                    await self._told.wait()
+        except TimeoutError:
+            raise StoreUnusable(
+                f"{kind} {name} is being deleted and its environments have not ended yet: try again in a moment."
+            ) from None
+
+    def _teller(self, kind: str) -> Callable[[Object | None, Object | None], None]:
+        def told(old: Object | None, new: Object | None) -> None:
+            name = (new or old or {})["metadata"]["name"]
+            if (kind, name) != self._under_way:
+                self._tell(kind, name)
+            self._told.set()
+
+        return told
+
+    def _tell(self, kind: str, name: str) -> None:
+        thing = self._mirrors[kind].objects.get((self._namespace, name))
+        old = self._documents.pop((kind, name), None)
+        new = None if thing is None else _read(thing)
+        if new is not None:
+            self._documents[kind, name] = new
+        if old != new:
+            for watcher in [*self._watchers]:
+                watcher(old, new)
+
+
+def _read(thing: Object) -> Document | None:
+    """The document as the gateway sees it; None for one that is on its way out, or can't be read."""
+    if "deletionTimestamp" in thing["metadata"]:
+        return None
+    try:
+        document = from_resource(thing)
+    except UnreadableResource as error:
+        log.error("a resource can't be read", error=str(error))
+        return None
+    return generations.seen(document) if isinstance(document, Function) else document
+
+
+def _with_own_code(document: Document, before: Document | None) -> Document:
+    """
+    Code as it stands in the resource, where it has not changed: inline code stays inline. Other code as a user would write it.
+
+    What it came to is in `status`.
+    """
+    if not isinstance(document, Function):
+        return document
+    code = without_findings(document.spec.code)
+    if isinstance(before, Function) and document.spec.code == generations.seen(before).spec.code:
+        code = before.spec.code
+    return msgspec.structs.replace(document, spec=msgspec.structs.replace(document.spec, code=code))
+
+
+def _own_metadata(metadata: Object) -> Object:
+    """What users write of it."""
+    return {key: metadata[key] for key in ("labels", "annotations", "ownerReferences") if metadata.get(key)}
+
+
+def _user_part(resource: Object) -> Object:
+    metadata = {key: value for key, value in _own_metadata(resource["metadata"]).items() if key != "ownerReferences"}
+    return {"metadata": metadata, "spec": resource["spec"]}
+
+
+def _difference(before: Object, after: Object) -> Object:
+    """A JSON merge patch (RFC 7396) that makes `after` of `before`."""
+    patch: Object = dict.fromkeys(before.keys() - after.keys())
+    for key, value in after.items():
+        old: Any = before.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            inner = _difference(old, value)
+            if inner:
+                patch[key] = inner
+        elif value != old:
+            patch[key] = value
+    return patch
+
+
+def _translated(error: KubernetesError) -> Exception:
+    if isinstance(error, Conflict):
+        return DocumentConflict(str(error))
+    if error.status == 422:
+        return StoreUnusable(f"Kubernetes refuses the resource: {error.message}")
+    return StoreUnusable(f"The Kubernetes API can't be used now ({error.message}): try again.")

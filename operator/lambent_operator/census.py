@@ -1,0 +1,247 @@
+"""
+Which agents gateways have and want: all gateways' censuses as one.
+
+Times are the caller's monotonic seconds: nobody's wall clock decides what is deleted.
+
+    C1  an agent is missing only while every ready gateway has told everything, and there is one
+    C2  it is missing since the youngest of: it left, a gateway began to tell
+    C3  what a gateway told is kept while its connection is broken, for as long as its pod is there
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lambent_core.census import NONE_AT_ALL, AgentEntry, Changes, Snapshot
+from lambent_core.function import EnvironmentCounts
+from lambent_operator.resources import GatewayPod
+
+STATES = ("wanted", "free", "claimed")
+LEFT_SECONDS_MAX = 600.0
+"""How long is remembered that an agent left; longer than anybody waits with its pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    told: AgentEntry
+    gateway: str
+    since: float
+    """When it was first in a census."""
+    connected_since: float | None
+    """When it was first seen to be free or claimed; None: it is wanted still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What to look at again."""
+
+    agents: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
+    pools: frozenset[str] = frozenset()
+    everything: bool = False
+    """Who is missing, or whether that can be known, has changed."""
+
+
+@dataclass(slots=True)
+class _GatewayCensus:
+    pod: GatewayPod
+    connected_since: float | None = None
+    agents: dict[str, Agent] = field(default_factory=dict)
+    functions: dict[str, EnvironmentCounts] = field(default_factory=dict)
+
+
+class Census:
+    """The one owner of what gateways told. `touched` is called after each change."""
+
+    def __init__(self, touched: Callable[[Touched], None], *, now: float) -> None:
+        self._touched = touched
+        self._gateways: dict[str, _GatewayCensus] = {}
+        self._agents: dict[str, Agent] = {}
+        self._of_function: defaultdict[str, set[str]] = defaultdict(set)
+        """Agents by the uid of the function that claimed them."""
+        self._of_pool: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        """State by agent by pool."""
+        self._left: OrderedDict[str, float] = OrderedDict()
+        self._away_since: float | None = now
+
+    # What is asked
+
+    def agent(self, id: str) -> Agent | None:
+        return self._agents.get(id)
+
+    def agents(self) -> Iterable[str]:
+        return self._agents.keys()
+
+    def is_connected(self, gateway: str) -> bool:
+        entry = self._gateways.get(gateway)
+        return entry is not None and entry.connected_since is not None
+
+    def gateway_pod(self, name: str) -> GatewayPod | None:
+        entry = self._gateways.get(name)
+        return None if entry is None else entry.pod
+
+    def claimed_by(self, function_uid: str) -> bool:
+        return bool(self._of_function.get(function_uid))
+
+    def init_error(self, function_uid: str) -> str | None:
+        """Of one of its environments; None if none says of one."""
+        agents = (self._agents[id].told for id in sorted(self._of_function.get(function_uid, ())))
+        return next((agent.init_error for agent in agents if agent.init_error), None)
+
+    def pool_counts(self, pool: str) -> tuple[int, int]:
+        """Agents that are free, and that are wanted."""
+        states = list(self._of_pool.get(pool, {}).values())
+        return states.count("free"), states.count("wanted")
+
+    def wanted_of(self, pool: str) -> list[str]:
+        return [id for id, state in self._of_pool.get(pool, {}).items() if state == "wanted"]
+
+    def counts(self, function: str) -> EnvironmentCounts:
+        told = [entry.functions[function] for entry in self._gateways.values() if function in entry.functions]
+        return EnvironmentCounts(
+            ready=sum(counts.ready for counts in told),
+            busy=sum(counts.busy for counts in told),
+            starting=sum(counts.starting for counts in told),
+        )
+
+    @property
+    def complete_since(self) -> float | None:
+        """None: a ready gateway has not told, or there is none."""
+        began = [entry.connected_since for entry in self._gateways.values() if entry.pod.ready]
+        known = [since for since in began if since is not None]
+        return max(known) if known and len(known) == len(began) else None
+
+    @property
+    def away_since(self) -> float | None:
+        """Since when no gateway at all is connected; None: one is."""
+        return self._away_since
+
+    def missing_since(self, id: str) -> float | None:
+        """None: it is in a census, or nobody can know."""
+        complete = self.complete_since
+        if complete is None or id in self._agents:
+            return None
+        return max(complete, self._left.get(id, complete))
+
+    def states(self) -> Mapping[str, bool]:
+        """Connected or not, by gateway."""
+        return {name: entry.connected_since is not None for name, entry in self._gateways.items()}
+
+    # What happens
+
+    def put_gateway(self, pod: GatewayPod) -> None:
+        entry = self._gateways.setdefault(pod.name, _GatewayCensus(pod))
+        news = entry.pod.ready != pod.ready
+        entry.pod = pod
+        if news:
+            self._touched(Touched(everything=True))
+
+    def remove_gateway(self, name: str, *, now: float) -> None:
+        entry = self._gateways.get(name)
+        if entry is None:
+            return
+        self._take(entry, {}, now)
+        del self._gateways[name]
+        self._note_away(now)
+        self._touched(Touched(everything=True))
+
+    def connected(self, gateway: str, snapshot: Snapshot, *, now: float) -> None:
+        entry = self._gateways.get(gateway)
+        if entry is None:
+            return
+        entry.functions = dict(snapshot.functions)
+        entry.connected_since = now
+        self._take(entry, {agent.id: agent for agent in snapshot.agents}, now)
+        self._note_away(now)
+        self._touched(Touched(everything=True))
+
+    def changed(self, gateway: str, changes: Changes, *, now: float) -> None:
+        entry = self._gateways.get(gateway)
+        if entry is None:
+            return
+        pools = {agent.pool for agent in changes.agents}
+        functions = set(changes.functions) | {agent.function for agent in changes.agents if agent.function}
+        for document in changes.agents:
+            pools |= self._pools_of(document.id)
+            self._put(entry, document, now)
+        for id in changes.gone:
+            pools |= self._pools_of(id)
+            if (agent := entry.agents.get(id)) is not None and agent.told.function:
+                functions.add(agent.told.function)
+            self._remove(entry, id, now)
+        for name, counts in changes.functions.items():
+            if counts == NONE_AT_ALL:
+                entry.functions.pop(name, None)
+            else:
+                entry.functions[name] = counts
+        agents = frozenset(agent.id for agent in changes.agents) | frozenset(changes.gone)
+        self._touched(Touched(agents, frozenset(functions), frozenset(pools)))
+
+    def disconnected(self, gateway: str, *, now: float) -> None:
+        entry = self._gateways.get(gateway)
+        if entry is None or entry.connected_since is None:
+            return
+        entry.connected_since = None
+        self._note_away(now)
+        self._touched(Touched(everything=True))
+
+    # How
+
+    def _take(self, entry: _GatewayCensus, told: Mapping[str, AgentEntry], now: float) -> None:
+        for id in [id for id in entry.agents if id not in told]:
+            self._remove(entry, id, now)
+        for document in told.values():
+            self._put(entry, document, now)
+
+    def _put(self, entry: _GatewayCensus, document: AgentEntry, now: float) -> None:
+        old = entry.agents.get(document.id)
+        entry.agents[document.id] = Agent(
+            document,
+            entry.pod.name,
+            since=now if old is None else old.since,
+            connected_since=None if document.state == "wanted" else (old and old.connected_since) or now,
+        )
+        self._merge(document.id)
+
+    def _remove(self, entry: _GatewayCensus, id: str, now: float) -> None:
+        if entry.agents.pop(id, None) is None:
+            return
+        self._merge(id)
+        if id not in self._agents:
+            self._left[id] = now
+            self._left.move_to_end(id)
+        while self._left and next(iter(self._left.values())) < now - LEFT_SECONDS_MAX:
+            self._left.popitem(last=False)
+
+    def _merge(self, id: str) -> None:
+        """Of several gateways the one counts that has it furthest, or knows it to be larger."""
+        if (old := self._agents.pop(id, None)) is not None:
+            self._forget(old)
+        told = [entry.agents[id] for entry in self._gateways.values() if id in entry.agents]
+        if told:
+            agent = max(told, key=lambda agent: (STATES.index(agent.told.state), agent.told.memory_mb or 0))
+            self._agents[id] = agent
+            self._of_pool[agent.told.pool][id] = agent.told.state
+            if agent.told.state == "claimed" and agent.told.function_uid:
+                self._of_function[agent.told.function_uid].add(id)
+
+    def _forget(self, agent: Agent) -> None:
+        told = agent.told
+        self._of_pool[told.pool].pop(told.id, None)
+        if not self._of_pool[told.pool]:
+            del self._of_pool[told.pool]
+        if (uid := told.function_uid) is not None:
+            self._of_function[uid].discard(told.id)
+            if not self._of_function[uid]:
+                del self._of_function[uid]
+
+    def _pools_of(self, id: str) -> set[str]:
+        return {self._agents[id].told.pool} if id in self._agents else set()
+
+    def _note_away(self, now: float) -> None:
+        if any(entry.connected_since is not None for entry in self._gateways.values()):
+            self._away_since = None
+        elif self._away_since is None:
+            self._away_since = now

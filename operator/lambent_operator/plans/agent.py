@@ -1,0 +1,177 @@
+"""
+What becomes of one agent and the pod of its name.
+
+    K2  an agent has at most one pod: the pod has the agent's name
+    K3  no pod that a gateway has in its census is deleted, unless it is finished, or the gateway was told first that it can't be had
+    A1  a pod that no gateway has is deleted once it was missing for longer than agents are patient
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lambent_core import dedicated_pools
+from lambent_operator.census import Agent
+from lambent_operator.changes import AdoptPod, Change, CreatePod, DeletePod, Event, Plan, ReportFailure, ResizePod
+from lambent_operator.manifests.pod import AgentSource, Link, amounts_for, pod_manifest
+from lambent_operator.resources import Function, GatewayPod, Identity, Pod, RuntimePool
+from lambent_operator.troubles import PoolTrouble, Trouble
+
+MISSING_SECONDS_MAX = 90.0
+"""Agents look for a gateway for 60 s before they end; half of that again for what is slow."""
+UNKNOWN_SECONDS_MAX = 5.0
+"""A gateway may know of a resource before the operator does, as long as a watch is behind."""
+LOOK_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """All that is known of an agent at one moment. Spans are in seconds."""
+
+    id: str
+    agent: Agent | None = None
+    """None: in no census."""
+    gateway: GatewayPod | None = None
+    """That has it; None: its connection is broken, so what it wants may be old."""
+    wanted_seconds: float = 0.0
+    """Since it is in the census."""
+    missing_seconds: float | None = None
+    """In no census, and its pod seen; None: nobody can know."""
+    pod: Pod | None = None
+    pod_seconds: float = 0.0
+    """Since the pod was seen first."""
+    trouble_seconds: float = 0.0
+    """Since the pod has been in its trouble."""
+    function: Function | None = None
+    """That claimed it, or whose own pod it is."""
+    runtime_pool: RuntimePool | None = None
+    """Whose image it runs; None where that is the function's own."""
+    pool_trouble: PoolTrouble | None = None
+    resize_refused: bool = False
+    """By the API server, for this pod."""
+
+
+def plan_agent(view: AgentView, *, namespace: str, link: Link, source: AgentSource, now: float) -> Plan:
+    agent, pod = view.agent, view.pod
+    if agent is None:
+        return _plan_missing(view)
+    if pod is not None and pod.deleting:
+        return Plan()
+    if agent.told.state != "wanted":
+        return _plan_connected(view, agent)
+    if view.gateway is None:
+        return Plan()
+    if pod is None:
+        return _plan_wanted(view, agent, view.gateway, namespace=namespace, link=link, source=source, now=now)
+    return _plan_starting(view, agent, pod)
+
+
+def plan_refused(view: AgentView, trouble: Trouble) -> Plan:
+    """The API server refused to make its pod."""
+    agent = view.agent
+    return Plan() if agent is None else Plan([ReportFailure(agent.told.id, agent.gateway, agent.told.pool, trouble)])
+
+
+def own_pool(pool: str) -> str | None:
+    """The function whose own pods are in this pool of the census; None: it is a RuntimePool's name."""
+    own = dedicated_pools.parse(pool)
+    return own.function if own is not None else None
+
+
+def has_own_image(pool: str) -> bool:
+    """Whether pods of this pool of the census run the function's own image."""
+    own = dedicated_pools.parse(pool)
+    return own is not None and own.image is not None
+
+
+def _plan_missing(view: AgentView) -> Plan:
+    pod = view.pod
+    if pod is None or pod.deleting:
+        return Plan()
+    if pod.finished:
+        return Plan([DeletePod(pod.name, pod.uid)])
+    if view.missing_seconds is None:
+        return Plan()
+    if view.missing_seconds < MISSING_SECONDS_MAX:
+        return Plan(again_seconds=MISSING_SECONDS_MAX - view.missing_seconds)
+    return Plan([DeletePod(pod.name, pod.uid)])
+
+
+def _plan_wanted(
+    view: AgentView,
+    agent: Agent,
+    gateway: GatewayPod,
+    *,
+    namespace: str,
+    link: Link,
+    source: AgentSource,
+    now: float,
+) -> Plan:
+    pool, owner = agent.told.pool, own_pool(agent.told.pool)
+    no_pool = view.runtime_pool is None and not has_own_image(pool)
+    if no_pool or (owner is not None and view.function is None):
+        if view.wanted_seconds < UNKNOWN_SECONDS_MAX:
+            return Plan(again_seconds=LOOK_AGAIN_SECONDS)
+        lacking = f"There is no RuntimePool for {pool}" if no_pool else f"There is no Function {owner}"
+        return Plan([ReportFailure(agent.told.id, agent.gateway, pool, Trouble("RuntimeUnavailable", lacking))])
+    trouble = view.pool_trouble
+    if trouble is not None and now < trouble.until:
+        if trouble.trouble.kind.capacity:
+            return Plan(again_seconds=trouble.until - now)
+        return Plan([ReportFailure(agent.told.id, agent.gateway, pool, trouble.trouble)])
+    manifest = pod_manifest(
+        agent.told.id,
+        pool=pool,
+        runtime_pool=None if has_own_image(pool) else view.runtime_pool,
+        function=view.function if owner is not None else None,
+        gateway=gateway,
+        namespace=namespace,
+        link=link,
+        agent=source,
+    )
+    return Plan([CreatePod(manifest)])
+
+
+def _plan_starting(view: AgentView, agent: Agent, pod: Pod) -> Plan:
+    trouble, seconds = pod.trouble, view.trouble_seconds
+    if pod.finished:
+        why = f"The pod {pod.name} ended before it connected: {pod.ended}"
+        trouble = Trouble("EnvironmentEnded", why, has_own_image(agent.told.pool))
+    elif trouble is None and pod.phase == "Pending":
+        why = f"The pod {pod.name} does not start"
+        trouble, seconds = Trouble("StartTimeout", why, has_own_image(agent.told.pool)), view.pod_seconds
+    if trouble is None:
+        return Plan()  # it runs: it connects, or it ends
+    if seconds < trouble.patience_seconds:
+        return Plan(again_seconds=trouble.patience_seconds - seconds)
+    failure = ReportFailure(agent.told.id, agent.gateway, agent.told.pool, trouble)
+    return Plan([failure, DeletePod(pod.name, pod.uid)])
+
+
+def _plan_connected(view: AgentView, agent: Agent) -> Plan:
+    pod, function, told = view.pod, view.function, agent.told
+    if pod is None:
+        return Plan()
+    if pod.finished:
+        return Plan([DeletePod(pod.name, pod.uid)])
+    if told.state != "claimed" or function is None or function.uid != told.function_uid:
+        return Plan()
+    changes: list[Change] = []
+    revision = told.revision or ""
+    if (pod.function, pod.owner_uid, pod.revision) != (function.name, function.uid, revision):
+        changes.append(AdoptPod(pod.name, pod.uid, function.identity, revision))
+    if told.memory_mb is not None and not view.resize_refused:
+        amounts = amounts_for(told.memory_mb, cpu_limit_m=pod.amounts.cpu_limit_m)
+        if amounts != pod.amounts:
+            changes.append(ResizePod(pod.name, pod.uid, amounts, function.identity))
+    if pod.resize_pending:
+        changes.append(resize_refused(function.identity, pod, pod.resize_pending))
+    return Plan(changes)
+
+
+def resize_refused(function: Identity, pod: Pod, why: str) -> Event:
+    note = (
+        f"The pod {pod.name} keeps the size it was made with: {why}. The agent holds the function to its memory all the same. "
+        "Make the RuntimePool's resources fit the functions, or add room to the nodes."
+    )
+    return Event(function, "Warning", "ResizeRefused", note, once=pod.uid)

@@ -1,0 +1,215 @@
+"""
+What a Function's users see of it, and when it may go.
+
+    F1  the status is written when it says something new, at most once in `WRITE_SECONDS_MIN`
+    F2  `lastTransitionTime` moves with `status` alone
+    F3  the finalizer goes when no agent is claimed by the function and no pod of it is left, or when no gateway has been
+        reachable for `AWAY_SECONDS_MAX` and its pods are gone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lambent_core.function import Condition, EnvironmentCounts
+from lambent_operator import labels
+from lambent_operator.changes import Change, DeletePod, Event, Plan, SetFinalizers, WriteStatus
+from lambent_operator.conditions import Finding, as_written, condition_of, next_conditions, turned
+from lambent_operator.plans.agent import MISSING_SECONDS_MAX
+from lambent_operator.resources import Function, Pod, RuntimePool
+from lambent_operator.troubles import PoolTrouble
+
+NONE = EnvironmentCounts()
+WRITE_SECONDS_MIN = 1.0
+"""A function that comes and goes writes its status to etcd no oftener."""
+SETTLED_SECONDS = 10.0
+"""After a gateway began to tell, its agents come back to it within seconds: until then fewer of them mean nothing."""
+AWAY_SECONDS_MAX = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionView:
+    """All that is known of a function at one moment. Spans are in seconds."""
+
+    function: Function
+    pool: RuntimePool | None
+    """That offers its runtime; a container image needs none."""
+    offered: tuple[str, ...] = ()
+    """Runtimes that any pool offers."""
+    trouble: PoolTrouble | None = None
+    """Of its pool, or of its own pods."""
+    own_pods: bool = False
+    """The trouble is of pods that are its own: nobody else is told of it."""
+    counts: EnvironmentCounts = NONE
+    """From the census."""
+    complete_seconds: float | None = None
+    """Since the census has been complete; None: it isn't."""
+    away_seconds: float | None = None
+    """Since no gateway has been reachable; None: one is."""
+    claims: bool = False
+    """An agent is claimed by it, in any census."""
+    init_error: str | None = None
+    """Why an environment of it could not be initialised, as Lambda names errors."""
+    pods: tuple[tuple[Pod, float | None], ...] = ()
+    """Its pods, and for how long each is in no census; None: nobody can know, or it is in one."""
+    written_seconds: float | None = None
+    """Since its status was last written by this operator."""
+
+
+def plan_function(view: FunctionView, *, timestamp: str) -> Plan:
+    function = view.function
+    if function.deleting:
+        return _plan_drain(view) if labels.FINALIZER in function.finalizers else Plan()
+    changes: list[Change] = []
+    if labels.FINALIZER not in function.finalizers:
+        changes.append(SetFinalizers(function.identity, function.version, (*function.finalizers, labels.FINALIZER)))
+    status = _plan_status(view, timestamp)
+    return Plan(changes + status.changes, status.again_seconds)
+
+
+def findings(
+    function: Function, pool: RuntimePool | None, offered: Sequence[str], trouble: PoolTrouble | None
+) -> list[Finding]:
+    """Ready first: that is what people look at."""
+    code, environments = _code_ready(function), _environments_ready(function, pool, offered, trouble)
+    unready = next((finding for finding in (code, environments) if finding.status != "True"), None)
+    ready = (
+        Finding("Ready", "True", "Active", "It can be invoked.")
+        if unready is None
+        else Finding("Ready", unready.status, unready.reason, unready.message)
+    )
+    return [ready, code, environments]
+
+
+def _plan_drain(view: FunctionView) -> Plan:
+    function = view.function
+    away = view.away_seconds is not None and view.away_seconds >= AWAY_SECONDS_MAX
+    changes: list[Change] = []
+    waits: list[float] = []
+    for pod, missing_seconds in view.pods:
+        if pod.deleting:
+            continue
+        if pod.finished or away or (missing_seconds is not None and missing_seconds >= MISSING_SECONDS_MAX):
+            changes.append(DeletePod(pod.name, pod.uid))
+        elif missing_seconds is not None:
+            waits.append(MISSING_SECONDS_MAX - missing_seconds)
+    if view.away_seconds is not None and not away:
+        waits.append(AWAY_SECONDS_MAX - view.away_seconds)
+    known = view.complete_seconds is not None and not view.claims
+    if not view.pods and (known or away):
+        finalizers = tuple(name for name in function.finalizers if name != labels.FINALIZER)
+        changes.append(
+            Event(
+                function.identity, "Normal", "Deleted", "No environment of it is left; it is gone.", once=function.uid
+            )
+        )
+        changes.append(SetFinalizers(function.identity, function.version, finalizers))
+    return Plan(changes, min(waits, default=None))
+
+
+def _plan_status(view: FunctionView, timestamp: str) -> Plan:
+    function = view.function
+    conditions = next_conditions(
+        function.conditions,
+        [*findings(function, view.pool, view.offered, view.trouble), *_initialized(view)],
+        generation=function.generation,
+        timestamp=timestamp,
+    )
+    counts, settle_seconds = _settled_counts(view)
+    news: dict[str, Any] = {}
+    if conditions != function.conditions:
+        news["conditions"] = as_written(conditions)
+    if counts != function.environments:  # with its zeros: a merge patch leaves alone what it doesn't name
+        news["environments"] = {"ready": counts.ready, "busy": counts.busy, "starting": counts.starting}
+    if counts.ready != function.replicas:
+        news["replicas"] = counts.ready
+    if (selector := f"{labels.FUNCTION}={function.name}") != function.selector:
+        news["selector"] = selector
+    if not news:
+        return Plan(again_seconds=settle_seconds)
+    if view.written_seconds is not None and view.written_seconds < WRITE_SECONDS_MIN:
+        return Plan(again_seconds=WRITE_SECONDS_MIN - view.written_seconds)
+    return Plan([WriteStatus(function.identity, news), *_events(view, conditions, counts)], settle_seconds)
+
+
+def _settled_counts(view: FunctionView) -> tuple[EnvironmentCounts, float | None]:
+    """What to show, and when that may be too few."""
+    shown = view.function.environments or NONE
+    if view.complete_seconds is None:
+        return shown, None
+    if view.complete_seconds >= SETTLED_SECONDS or view.counts.ready >= shown.ready:
+        return view.counts, None
+    return shown, SETTLED_SECONDS - view.complete_seconds
+
+
+def _code_ready(function: Function) -> Finding:
+    if function.observed_generation != function.generation:
+        reason = "Creating" if function.observed_generation == 0 else "Updating"
+        message = f"The gateway has not taken up generation {function.generation} yet. If it stays so, look at the gateway's log."
+        return Finding("CodeReady", "Unknown", reason, message)
+    if function.state == "Failed" or function.last_update_status == "Failed":
+        why = function.last_update_status_reason if function.last_update_status == "Failed" else function.state_reason
+        message = f"{(why or 'The gateway refused it').rstrip('. ')}. Correct the manifest and apply it again."
+        return Finding("CodeReady", "False", "CodeInvalid", message)
+    if function.state != "Active" or function.last_update_status != "Successful":
+        reason = "Creating" if function.state == "Pending" else "Updating"
+        return Finding("CodeReady", "Unknown", reason, function.state_reason or "It is being brought about.")
+    stored = "Its image was found." if function.image else "Its package is stored and sound."
+    return Finding("CodeReady", "True", "CodeStored", stored)
+
+
+def _environments_ready(
+    function: Function, pool: RuntimePool | None, offered: Sequence[str], trouble: PoolTrouble | None
+) -> Finding:
+    if pool is None and not function.image:
+        there = f"Runtimes that are offered: {', '.join(offered)}" if offered else "There is no RuntimePool at all"
+        message = (
+            f"No RuntimePool offers {function.runtime or 'a runtime for it'}. {there}. Create one, or set spec.runtime."
+        )
+        return Finding("EnvironmentsReady", "False", "RuntimeUnavailable", message)
+    if trouble is not None:
+        return Finding("EnvironmentsReady", "False", trouble.trouble.reason, trouble.trouble.note)
+    source = f"come from the RuntimePool {pool.name}" if pool is not None else "are pods that run its image"
+    return Finding("EnvironmentsReady", "True", "Available", f"Environments {source}.")
+
+
+def _initialized(view: FunctionView) -> list[Finding]:
+    """Only of a function whose code has failed to start: of others there is nothing to say."""
+    if view.init_error is not None:
+        message = (
+            f"Its code fails while it is initialised: {view.init_error}. Callers are told; each call tries once more. "
+            "Its log says where: `lambent logs`, or the API's LogResult."
+        )
+        return [Finding("Initialized", "False", "InitFailed", message)]
+    failed = condition_of(view.function.conditions, "Initialized")
+    if failed is not None and failed.status == "False" and view.counts.ready:
+        return [Finding("Initialized", "True", "Initialized", "Its code is initialised.")]
+    return []
+
+
+def _events(view: FunctionView, conditions: tuple[Condition, ...], counts: EnvironmentCounts) -> list[Change]:
+    """On transitions alone: what was shown before is the function's own status."""
+    function = view.function
+    once, about = str(function.version), function.identity
+    events: list[Change] = []
+    if turned(function.conditions, conditions, "Ready", "True"):
+        events.append(Event(about, "Normal", "FunctionReady", "It can be invoked.", once))
+    if code := turned(function.conditions, conditions, "CodeReady", "False"):
+        events.append(Event(about, "Warning", code.reason, code.message, once))
+    if init := turned(function.conditions, conditions, "Initialized", "False"):
+        events.append(Event(about, "Warning", init.reason, init.message, once))
+    environments = turned(function.conditions, conditions, "EnvironmentsReady", "False")
+    if environments is not None and (
+        view.own_pods or view.pool is None
+    ):  # else it is the RuntimePool's, and told there once
+        events.append(Event(about, "Warning", environments.reason, environments.message, once))
+    before = function.environments.ready if function.environments is not None else 0
+    if counts.ready and not before:
+        note = f"Execution environments: {counts.ready}."
+        events.append(Event(about, "Normal", "ScaledUp", note, once))
+    if before and not counts.ready:
+        note = "No execution environment is left; the next invocation starts one."
+        events.append(Event(about, "Normal", "ScaledToZero", note, once))
+    return events

@@ -1,0 +1,73 @@
+"""
+kopf's part: it watches, and calls the handlers.
+
+Nothing of kopf's own is written to any object: there are low-level handlers only, which need no finalizer and no annotation.
+Two of its operators run, as the two namespaces have other kinds to watch and other labels to select by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
+
+from lambent_kube.client import PAGE_OBJECTS, open_session
+from lambent_kube.config import ClusterAccess
+
+Register = Callable[[kopf.OperatorRegistry], None]
+
+WORKER_IDLE_SECONDS = 0.05
+"""kopf has a task for each object that an event came of; without daemons or retries it has nothing to stay for."""
+
+
+async def watch(
+    access: ClusterAccess,
+    namespace: str,
+    handlers: list[Register],
+    *,
+    pod_selector: str,
+    stop: asyncio.Event,
+) -> None:
+    """Until `stop` is set, or kopf gives up: then it raises. The pods it sees are those that the selector names."""
+    registry = kopf.OperatorRegistry()
+    _register_login(registry, access)
+    for register in handlers:
+        register(registry)
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.queueing.idle_timeout = WORKER_IDLE_SECONDS
+    settings.watching.chunk_size = PAGE_OBJECTS
+    settings.watching.label_selectors["", "v1", "pods"] = pod_selector
+    await kopf.operator(
+        registry=registry,
+        settings=settings,
+        memories=_Forgetful(),
+        standalone=True,
+        identity=cast(Any, "lambent-operator"),  # else it asks who the user is, and in a container there is none
+        namespaces=[namespace],
+        stop_flag=stop,
+    )
+
+
+class _Forgetful(ResourceMemories):
+    """kopf keeps a kilobyte for each object, for handlers of kinds that are not used here."""
+
+    async def recall(
+        self,
+        raw_body: kopf.RawBody,
+        *,
+        memobase: object = None,
+        noticed_by_listing: bool = False,
+        ephemeral: bool = False,
+    ) -> ResourceMemory:
+        return await super().recall(raw_body, noticed_by_listing=noticed_by_listing, ephemeral=True)
+
+
+def _register_login(registry: kopf.OperatorRegistry, access: ClusterAccess) -> None:
+    @kopf.on.login(registry=registry)
+    async def login(**_: object) -> kopf.AiohttpSession:
+        return kopf.AiohttpSession(server=access.server, aiohttp_session=open_session(access))

@@ -1,0 +1,3 @@
+module lambent.dev/tests/function-image
+
+go 1.25

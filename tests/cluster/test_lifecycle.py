@@ -1,0 +1,187 @@
+"""A function's life on a cluster: applied, invoked, gone to zero, scaled, changed, deleted; by kubectl and by the AWS tools."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.installation import ECHO, IDLE_SECONDS, Installation, KubectlFailed, function, wait_for
+from tests.cluster.traffic import traffic
+
+pytestmark = pytest.mark.timeout(240)
+ROLE = "arn:aws:iam::000000000000:role/any"
+
+
+def package(code: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("app.py"), code)
+    return buffer.getvalue()
+
+
+def test_from_kubectl_apply_to_zero_and_away(lambent: Installation) -> None:
+    lambent.apply(function("lives", memorySize=256, url={}))
+    lambent.kubectl("wait", "--for=condition=Ready", "fn/lives", "--timeout=60s")
+    assert not lambent.pods_of("lives"), "nobody has called yet"
+    assert lambent.invoke("lives", {"a": 1}) == {"a": 1}
+
+    (pod,) = wait_for("the pod's label", lambda: lambent.pods_of("lives"))
+    owner = lambent.function("lives")["metadata"]["uid"]
+    wait_for(
+        "the pod's owner",
+        lambda: lambent.get("pod", pod["metadata"]["name"])["metadata"]["ownerReferences"][0]["uid"] == owner,
+    )
+    wait_for(
+        "the pod's size, 256 MB and the agent's",
+        lambda: (
+            lambent.get("pod", pod["metadata"]["name"])["status"]["containerStatuses"][0]["resources"]["limits"]
+            == {"memory": "288Mi"}
+        ),
+    )
+    wait_for("the count of environments", lambda: lambent.function("lives")["status"]["environments"]["ready"] == 1)
+    url = lambent.function("lives")["status"]["url"]
+    assert url.endswith("/url/lives/")
+    columns = lambent.kubectl("get", "fn", "lives").splitlines()
+    assert columns[0].split() == ["NAME", "RUNTIME", "MEMORY", "STATE", "READY", "BUSY", "CONCURRENCY", "URL", "AGE"]
+    assert columns[1].split()[:6] == ["lives", "python3.11", "256", "Active", "1", "0"]
+
+    wait_for(
+        f"zero, {IDLE_SECONDS} s after the last call",
+        lambda: not lambent.pods_of("lives") and lambent.function("lives")["status"]["environments"] == {
+            "ready": 0, "busy": 0, "starting": 0,
+        },
+    )  # fmt: skip
+    assert lambent.invoke("lives", {"again": True}) == {"again": True}
+    assert lambent.function("lives")["metadata"]["finalizers"] == ["lambent.dev/drain"]
+    told = lambent.kubectl("describe", "fn", "lives")
+    assert "FunctionReady" in told and "ScaledUp" in told
+
+    lambent.kubectl("delete", "fn", "lives", "--timeout=60s")
+    wait_for("the end of its pods", lambda: not lambent.pods_of("lives"))
+    with pytest.raises(lambent.client.exceptions.ResourceNotFoundException):
+        lambent.client.invoke(FunctionName="lives")
+
+
+def test_a_call_with_curl(lambent: Installation) -> None:
+    with lambent.applied(function("curled")):
+        url = f"{lambent.endpoint}/2015-03-31/functions/curled/invocations"
+        done = subprocess.run(["curl", "-sS", url, "-d", '{"a": 1}'], capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout) == {"a": 1}
+
+
+def test_kubectl_scale_makes_environments_ready_and_lets_them_go(lambent: Installation) -> None:
+    with lambent.applied(function("scaled")):
+        lambent.kubectl("scale", "fn/scaled", "--replicas=3")
+        wait_for("three environments", lambda: lambent.function("scaled")["status"]["replicas"] == 3)
+        lambent.kubectl("wait", "--for=jsonpath={.status.environments.ready}=3", "fn/scaled", "--timeout=30s")
+        assert len(lambent.pods_of("scaled")) == 3
+        assert lambent.invoke("scaled", 1) == 1
+        lambent.kubectl("scale", "fn/scaled", "--replicas=0")
+        wait_for("none", lambda: not lambent.pods_of("scaled"))
+
+
+def test_kubectl_explains_what_a_member_means(lambent: Installation) -> None:
+    told = lambent.kubectl("explain", "fn.spec.memorySize")
+    assert "Megabytes" in told
+    assert "Seconds" in lambent.kubectl("explain", "function.spec.timeout")
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"memorySize": 64}, "spec.memorySize in body should be greater than or equal to 128"),
+        ({"timeout": 901}, "spec.timeout in body should be less than or equal to 900"),
+        ({"runtime": "python2.7"}, "spec.runtime"),
+        ({"environment": {"variables": {"AWS_REGION": "x"}}}, "AWS_REGION"),
+        ({"handlr": "app.handler"}, 'unknown field "spec.handlr"'),
+        ({"packageType": "Image"}, "Please provide ImageUri when creating a function with packageType Image."),
+    ],
+    ids=["memory", "timeout", "runtime", "variables", "member", "image"],
+)
+def test_a_wrong_manifest_is_refused_at_once(lambent: Installation, spec: dict[str, Any], said: str) -> None:
+    with pytest.raises(KubectlFailed, match=re.escape(said)):
+        lambent.apply(function("wrong", **spec))
+
+
+def test_a_function_of_boto3_is_a_resource(lambent: Installation) -> None:
+    try:
+        lambent.client.create_function(
+            FunctionName="made", Runtime="python3.11", Handler="app.handler", Role=ROLE, Code={"ZipFile": package(ECHO)}
+        )
+        lambent.client.get_waiter("function_active_v2").wait(FunctionName="made", WaiterConfig={"Delay": 1})
+        assert lambent.invoke("made", [1]) == [1]
+        thing = lambent.function("made")
+        assert thing["spec"]["code"] == thing["status"]["code"]
+        wait_for("its condition", lambda: lambent.condition("fn", "made", "Ready") == ("True", "Active"))
+        managers = {entry["manager"] for entry in lambent.function("made")["metadata"]["managedFields"]}
+        assert managers == {"lambent-api", "lambent-operator"}
+        lambent.client.delete_function(FunctionName="made")
+        wait_for("the end of its resource", lambda: "made" not in lambent.kubectl("get", "fn", "-o", "name"))
+    finally:
+        lambent.remove("made")
+
+
+def test_a_function_of_kubectl_answers_the_aws_tools(lambent: Installation) -> None:
+    with lambent.applied(function("applied", description="by kubectl")):
+        told = lambent.client.get_function(FunctionName="applied")["Configuration"]
+        assert (told["Description"], told["State"], told["LastUpdateStatus"]) == ("by kubectl", "Active", "Successful")
+        assert "applied" in [each["FunctionName"] for each in lambent.client.list_functions()["Functions"]]
+        aws = Path(sys.executable).parent / "aws"
+        command = [aws, "--endpoint-url", lambent.endpoint, "lambda", "get-function-configuration"]
+        done = subprocess.run(
+            [*command, "--function-name", "applied"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={
+                **os.environ,
+                "AWS_ACCESS_KEY_ID": "any",
+                "AWS_SECRET_ACCESS_KEY": "any",
+                "AWS_DEFAULT_REGION": "us-east-1",
+            },
+        )
+        assert json.loads(done.stdout)["Handler"] == "app.handler"
+
+
+def test_changes_of_both_sides_stand_beside_each_other(lambent: Installation) -> None:
+    with lambent.applied(function("shared")):
+        lambent.client.update_function_configuration(FunctionName="shared", MemorySize=512)
+        lambent.client.get_waiter("function_updated_v2").wait(FunctionName="shared", WaiterConfig={"Delay": 1})
+        thing = lambent.function("shared")
+        assert (thing["spec"]["memorySize"], thing["spec"]["code"]) == (512, {"inline": ECHO})
+        fields = {entry["manager"]: json.dumps(entry["fieldsV1"]) for entry in thing["metadata"]["managedFields"]
+                  if "subresource" not in entry}  # fmt: skip
+        assert "f:memorySize" in fields["lambent-api"], "drift is visible"
+        assert lambent.invoke("shared", 1) == 1
+
+        lambent.apply(function("shared", ECHO.replace("event\n", "[event]\n"), timeout=9))
+        wait_for("the new code", lambda: lambent.invoke("shared", 1) == [1])
+        told = lambent.client.get_function_configuration(FunctionName="shared")
+        assert (told["Timeout"], told["MemorySize"]) == (9, 512), "a member that the manifest does not name stays"
+
+
+def test_new_code_comes_without_a_failed_call(lambent: Installation) -> None:
+    """By kubectl and by boto3; all that is answered is right by either code, and in the end by the new one alone."""
+    with lambent.applied(function("rolls")), traffic(lambent.endpoint, "rolls") as calls:
+        for number in range(3):
+            lambent.apply(function("rolls", f"{ECHO}# {number}\n"))
+            generation = lambent.function("rolls")["metadata"]["generation"]
+            wait_for(
+                "the change is settled",
+                lambda generation=generation: lambent.function("rolls")["status"]["observedGeneration"] == generation,
+            )
+            calls.flows()
+        lambent.client.update_function_code(FunctionName="rolls", ZipFile=package(ECHO + "# boto3\n"))
+        calls.flows()
+        lambent.client.get_waiter("function_updated_v2").wait(FunctionName="rolls", WaiterConfig={"Delay": 1})
+        calls.flows()
+    assert calls.failed == {}, str(calls)

@@ -1,0 +1,105 @@
+"""Constant traffic, of which each call is counted: so many callers, each with the next call as soon as it has its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import randrange
+
+import aiohttp
+
+CALLS_MAX = 50_000
+PAUSE_SECONDS = 0.05
+TIMEOUT_SECONDS = 60.0
+FAILURES_KEPT = 20
+
+
+@dataclass
+class Traffic:
+    """What has come of it so far. `answered` are those calls whose answer was the right one."""
+
+    url: str
+    callers: int
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    """The first of them, with the moment and what was said."""
+    slowest_seconds: float = 0.0
+    _began: float = field(default_factory=time.monotonic)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def answered(self) -> int:
+        return self.outcomes["answered"]
+
+    @property
+    def failed(self) -> dict[str, int]:
+        return {outcome: count for outcome, count in self.outcomes.items() if outcome != "answered"}
+
+    def flows(self, calls: int = 50, *, seconds: float = 60.0) -> None:
+        """Returns when so many more have been answered."""
+        wanted, ends = self.answered + calls, time.monotonic() + seconds
+        while self.answered < wanted:
+            assert time.monotonic() < ends, f"no {calls} answers within {seconds:.0f} s: {self}"
+            time.sleep(0.02)
+
+    def __str__(self) -> str:
+        return f"{dict(self.outcomes)}, slowest {self.slowest_seconds:.2f} s, {self.failures}"
+
+    async def _run(self) -> None:
+        # A connection per call, as from many clients: each one is balanced anew.
+        connector = aiohttp.TCPConnector(limit=0, force_close=True, local_addr=(_unused_loopback_address(), 0))
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            await asyncio.gather(*(self._call_on(session, number) for number in range(self.callers)))
+
+    async def _call_on(self, session: aiohttp.ClientSession, caller: int) -> None:
+        call = 0
+        while not self._stop.is_set() and self.outcomes.total() < CALLS_MAX:
+            call += 1
+            payload = f'{{"caller": {caller}, "call": {call}}}'
+            began = time.monotonic()
+            try:
+                async with session.post(self.url, data=payload) as response:
+                    text = await response.text()
+                    right = response.status == 200 and "X-Amz-Function-Error" not in response.headers
+                    right = right and text == payload
+                    self._note("answered" if right else f"{response.status}", f"{response.status} {text[:300]}")
+            except (aiohttp.ClientError, TimeoutError) as error:
+                self._note(type(error).__name__, f"{error} {getattr(error, 'os_error', '')}")
+            self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def _note(self, outcome: str, said: str) -> None:
+        self.outcomes[outcome] += 1
+        if outcome != "answered" and len(self.failures) < FAILURES_KEPT:
+            self.failures.append(f"{time.monotonic() - self._began:.2f} s: {outcome} {said}")
+
+
+def _unused_loopback_address() -> str:
+    """
+    A source of its own, as another machine would be.
+
+    The node's kernel remembers for two minutes to which pod a connection from this address and port went, and sends a new one from there to
+    the same pod: ports come round within a minute, and the pod may have been killed by an earlier test.
+    """
+    return f"127.{randrange(1, 255)}.{randrange(256)}.{randrange(1, 255)}"
+
+
+@contextmanager
+def traffic(endpoint: str, name: str, *, callers: int = 4) -> Iterator[Traffic]:
+    """To a function that returns its event, from a thread of its own while the block runs. Flows when the block begins."""
+    made = Traffic(f"{endpoint}/2015-03-31/functions/{name}/invocations", callers)
+    thread = threading.Thread(target=lambda: asyncio.run(made._run()), daemon=True)
+    thread.start()
+    try:
+        made.flows(20)
+        yield made
+    finally:
+        made._stop.set()
+        thread.join(TIMEOUT_SECONDS + 10)
+    print(f"traffic to {name}: {made}")

@@ -1,0 +1,295 @@
+"""
+Half an hour of a cluster's life around the operator, one seed per run. A failing seed replays exactly: `-k seed17`.
+
+Goal: K2 and K3 hold whoever is restarted, away or behind, and once the world is quiet, everything is as it shall be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import structlog
+
+from lambent_core.census import AgentEntry
+from lambent_kube.client import Object
+from lambent_kube.resources import FUNCTIONS, PODS, RUNTIME_POOLS, Resource
+from lambent_operator.changes import CreatePod
+from lambent_operator.cluster import Cluster, NotLeading
+from tests.simulation import virtual_time
+from tests.simulation.operator_world import NAMESPACE, POOL, World, function, runtime_pool
+
+SECONDS = 1_800.0
+QUIET_SECONDS = 400.0
+"""Longer than every patience of operator and agents, one after the other."""
+
+
+@pytest.mark.parametrize("seed", [pytest.param(seed, id=f"seed{seed}") for seed in range(8)])
+def test_half_an_hour(seed: int) -> None:
+    with structlog.testing.capture_logs():  # thousands of lines, about what is done to the operator on purpose
+        virtual_time.run(_half_hour(seed))
+
+
+async def _half_hour(seed: int) -> None:
+    world = World(seed)
+    world.api.make(RUNTIME_POOLS, runtime_pool())
+    world.start_gateway()
+    world.start_operator()
+    loop, chance = asyncio.get_running_loop(), world.chance
+    functions = 0
+    while loop.time() < SECONDS:
+        await asyncio.sleep(chance.expovariate(1 / 8))
+        _no_task_failed(world)
+        names = sorted(world.api.names(FUNCTIONS))
+        match chance.choices(range(10), weights=[20, 20, 10, 6, 3, 3, 2, 2, 1, 1])[0]:
+            case 0 if world.gateway_up:
+                world.want(chance.randint(1, 4))
+            case 1 if world.gateway_up and names:
+                world.claim(chance.choice(names))
+            case 2 if world.gateway_up and world.claims:
+                world.release(chance.choice(sorted(world.claims)))
+            case 3 if len(names) < 6:
+                functions += 1
+                world.api.make(FUNCTIONS, function(f"function-{functions}"))
+            case 4 if names:
+                world.api.delete_function(chance.choice(names))
+            case 5:
+                await world.kill_operator()
+                await asyncio.sleep(chance.choice([0.0, 1.0, 150.0]))
+                world.start_operator()
+            case 6:
+                world.stop_gateway()
+                await asyncio.sleep(chance.choice([1.0, 20.0, 100.0, 200.0]))
+                world.start_gateway()
+            case 7:
+                world.api.away = True
+                await asyncio.sleep(chance.choice([1.0, 60.0, 200.0]))
+                world.api.away = False
+            case 8:
+                world.image_there = not world.image_there
+            case 9 if world.api.names(PODS):
+                world.delete_by_hand(chance.choice(sorted(world.api.names(PODS))))
+    await _quiet(world)
+    _check(world)
+    await _end(world)
+
+
+async def _quiet(world: World) -> None:
+    """Everybody is there, and the gateway goes on asking for what it was told can't be had."""
+    world.image_there, world.api.lossy = True, False
+    deadline = asyncio.get_running_loop().time() + QUIET_SECONDS
+    for name in world.api.names(FUNCTIONS):
+        thing = world.api.objects[FUNCTIONS, name]
+        if "deletionTimestamp" in thing["metadata"]:  # as the gateway does when it sees that
+            for id in [id for id, claimant in world.claims.items() if claimant == name]:
+                world.release(id)
+    while asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(5.0)
+        _no_task_failed(world)
+    for id, claimant in list(world.claims.items()):
+        if claimant not in world.api.names(FUNCTIONS):
+            world.release(id)
+    world.want(1)  # the last trouble ends when an agent connects
+    await asyncio.sleep(200.0)
+
+
+def _check(world: World) -> None:
+    states = {id: entry.state for id, entry in world.gateway.agents.items()}
+    assert "wanted" not in states.values(), "somebody still waits"
+    assert world.api.names(PODS) == set(states), "a pod without its agent, or an agent without its pod"
+    assert not [pod for pod in world.api.of(PODS) if pod["status"]["phase"] != "Running"]
+    twice = {name for name, count in world.api.created.items() if count > 1}
+    assert twice <= world.lost, "K2: made twice"
+    for thing in world.api.of(FUNCTIONS):
+        _check_function(world, thing)
+    (pool,) = world.api.of(RUNTIME_POOLS)
+    free = list(states.values()).count("free")
+    assert (pool["status"]["ready"], pool["status"]["starting"]) == (free, 0)
+    assert [(one["type"], one["status"]) for one in pool["status"]["conditions"]] == [("Ready", "True")]
+
+
+def _check_function(world: World, thing: dict[str, Any]) -> None:
+    name, metadata, status = thing["metadata"]["name"], thing["metadata"], thing["status"]
+    assert "deletionTimestamp" not in metadata, "a deleted function that isn't let go"
+    assert metadata["finalizers"] == ["lambent.dev/drain"]
+    claimed = {id for id, entry in world.gateway.agents.items() if entry.function == name}
+    assert status["environments"]["ready"] == status["replicas"] == len(claimed)
+    assert {one["type"]: one["status"] for one in status["conditions"]} == {
+        "Ready": "True",
+        "CodeReady": "True",
+        "EnvironmentsReady": "True",
+    }
+    for id in claimed:
+        pod = world.api.objects[PODS, id]
+        assert pod["metadata"]["labels"]["lambent.dev/function"] == name
+        assert pod["metadata"]["ownerReferences"][0]["uid"] == metadata["uid"]
+        assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "288Mi"
+
+
+def _no_task_failed(world: World) -> None:
+    """K3 is checked where the pod is deleted: that fails in the operator's own task."""
+    assert world.operator is not None
+    if world.operator.done() and not world.operator.cancelled():
+        world.operator.result()
+
+
+def test_a_pool_that_fails_is_left_alone_and_tried_again() -> None:
+    virtual_time.run(_failing_pool())
+
+
+async def _failing_pool() -> None:
+    world = await _calm_world()
+    world.image_there = False
+    world.want(3)
+    await asyncio.sleep(20.0)
+    assert world.failed == {"agent-1", "agent-2", "agent-3"}
+    assert world.api.names(PODS) == set()
+    assert _pool_ready(world) == "False"
+    for _ in range(30):  # somebody calls every ten seconds, for five minutes
+        world.want(1)
+        await asyncio.sleep(10.0)
+    assert len(world.failed) == 33, "everybody is told"
+    tried = world.api.created.total() - 3
+    assert 4 <= tried <= 15, "T2: tried again, but less and less often"
+    world.image_there = True
+    await asyncio.sleep(60.0)
+    world.want(1)
+    await asyncio.sleep(10.0)
+    assert {entry.state for entry in world.gateway.agents.values()} == {"free"}
+    assert _pool_ready(world) == "True"
+    await _end(world)
+
+
+def test_who_changes_a_function_whose_own_pods_fail_is_told_that_nothing_is_known_against_it() -> None:
+    """Whoever waits for Ready after putting it right need not invoke it first."""
+    virtual_time.run(_put_right())
+
+
+async def _put_right() -> None:
+    world = await _failing_function()
+    world.api.change(FUNCTIONS, "hello", lambda thing: thing["status"].update(stateReason="the same spec"))
+    await asyncio.sleep(5.0)
+    assert _environments_ready(world) == ("False", "ImagePullFailed")
+    world.api.change(FUNCTIONS, "hello", _respecify)
+    await asyncio.sleep(5.0)
+    assert _environments_ready(world) == ("True", "Available")
+    await _end(world)
+
+
+def test_a_function_that_is_made_anew_has_no_trouble_of_its_namesake() -> None:
+    virtual_time.run(_made_anew())
+
+
+async def _made_anew() -> None:
+    world = await _failing_function()
+    world.api.delete_function("hello")
+    await asyncio.sleep(20.0)
+    assert world.api.names(FUNCTIONS) == set()
+    world.image_there = True
+    world.api.make(FUNCTIONS, function("hello"))
+    world.gateway.put(AgentEntry("own-3", "function/hello/1", "wanted"))
+    await asyncio.sleep(1.5)
+    assert _environments_ready(world) == ("True", "Available")
+    assert "own-3" in world.api.names(PODS), "it is tried at once"
+    await _end(world)
+
+
+async def _failing_function() -> World:
+    """Its own pods can't be had, and it is left alone for a while."""
+    world = await _calm_world()
+    world.image_there = False
+    world.api.make(FUNCTIONS, function("hello"))
+    for number in range(3):
+        world.gateway.put(AgentEntry(f"own-{number}", "function/hello/1", "wanted"))
+        await asyncio.sleep(20.0)
+    assert world.failed == {"own-0", "own-1", "own-2"}
+    assert _environments_ready(world) == ("False", "ImagePullFailed")
+    return world
+
+
+def _respecify(thing: Object) -> None:
+    thing["metadata"]["generation"] += 1
+    thing["status"]["observedGeneration"] += 1
+
+
+def test_a_pod_that_is_seen_late_has_its_time() -> None:
+    virtual_time.run(_late_pod())
+
+
+async def _late_pod() -> None:
+    """Another operator made it, for a gateway that changed its mind."""
+    world = await _calm_world()
+    await asyncio.sleep(300.0)
+    world.api.on_pod = lambda pod: None  # its agent never connects
+    metadata = {"name": "late", "annotations": {"lambent.dev/pool": POOL}}
+    world.api.make(PODS, {"metadata": metadata, "spec": {"containers": [{}]}})
+    await asyncio.sleep(85.0)
+    assert "deletionTimestamp" not in world.api.objects[PODS, "late"]["metadata"]
+    await asyncio.sleep(10.0)
+    assert "deletionTimestamp" in world.api.objects[PODS, "late"]["metadata"]
+    await _end(world)
+
+
+def test_a_pod_that_was_made_before_is_taken_as_made() -> None:
+    virtual_time.run(_made_before())
+
+
+async def _made_before() -> None:
+    """By an operator whose answer got lost; the watch is far behind."""
+    world = World(0)
+    world.api.lossy = False
+    seen: list[str] = []
+
+    class Seen:
+        def put(self, resource: Resource, thing: Object) -> None:
+            seen.append(thing["metadata"]["uid"])
+
+        def remove(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+            raise AssertionError
+
+    async def no_report(gateway: str, agent: str, trouble: object) -> None:
+        raise AssertionError
+
+    cluster = Cluster(
+        world.api, Seen(), no_report, namespace=NAMESPACE, instance="o", may_act=lambda: True, timestamp=lambda: "now"
+    )
+    world.api.on_pod = lambda pod: None
+    create = CreatePod({"metadata": {"name": "a"}, "spec": {"containers": [{}]}})
+    await cluster.perform(create)
+    await cluster.perform(create)
+    assert seen == [world.api.objects[PODS, "a"]["metadata"]["uid"]] * 2
+    leaderless = Cluster(
+        world.api, Seen(), no_report, namespace=NAMESPACE, instance="o", may_act=lambda: False, timestamp=lambda: "now"
+    )
+    with pytest.raises(NotLeading):  # L1
+        await leaderless.perform(create)
+
+
+async def _calm_world() -> World:
+    world = World(0)
+    world.api.lossy = False
+    world.api.make(RUNTIME_POOLS, runtime_pool())
+    world.start_gateway()
+    world.start_operator()
+    await asyncio.sleep(5.0)
+    return world
+
+
+async def _end(world: World) -> None:
+    _no_task_failed(world)
+    await world.kill_operator()
+    for task in world.tasks:
+        task.cancel()
+
+
+def _pool_ready(world: World) -> str:
+    (pool,) = world.api.of(RUNTIME_POOLS)
+    status: str = pool["status"]["conditions"][0]["status"]
+    return status
+
+
+def _environments_ready(world: World) -> tuple[str, str]:
+    (thing,) = world.api.of(FUNCTIONS)
+    found = next(one for one in thing["status"]["conditions"] if one["type"] == "EnvironmentsReady")
+    return found["status"], found["reason"]

@@ -1,0 +1,203 @@
+"""Which functions can be invoked, as documents and pools come and change: with the real routing, and nothing to run on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lambent_core.admission import Admission
+from lambent_core.census import Census
+from lambent_core.documents import PackageNotFound
+from lambent_core.errors import InvalidRuntime, LambdaError, ResourceConflict, ResourceNotFound
+from lambent_core.function import Code, Function, FunctionSpec, FunctionStatus, Metadata
+from lambent_core.invocation import Invocation
+from lambent_core.runtime_pool import AgentId
+from lambent_core.runtime_pools import RuntimePool, RuntimePoolSpec
+from lambent_core.scheduling import Scheduler, SchedulingLimits
+from lambent_gateway.clock import SystemClock
+from lambent_gateway.drivers.catalogue import Catalogue
+from lambent_gateway.drivers.fleet import Fleet, PoolSize
+from lambent_gateway.drivers.invoker import Invoker
+from lambent_gateway.environments.agents import Agent
+from lambent_gateway.environments.link_bodies import SlotState
+from lambent_gateway.environments.pod_identities import PodIdentities, TokenReviewer
+from lambent_gateway.environments.pod_provider import PodProvider
+from lambent_gateway.environments.pool_runtimes import PoolRuntimes
+from lambent_gateway.routing import Routing
+from lambent_gateway.stores.logs import FunctionLogs
+from lambent_gateway.telemetry import MetricsCollector
+from tests.token_reviews import TokenReviews
+
+PYTHON = RuntimePool(
+    metadata=Metadata(name="python3.11", namespace="lambent-system"),
+    spec=RuntimePoolSpec(runtimes=["python3.11"], image="i", command=["python3"]),
+)
+ACTIVE = FunctionStatus(state="Active", last_update_status="Successful", code_revision=1)
+
+
+def function(status: FunctionStatus = ACTIVE, **members: Any) -> Function:
+    spec = FunctionSpec(runtime="python3.11", handler="app.handler", code=Code(sha256="ab" * 32, size=1))
+    return Function(metadata=Metadata(name="fn", uid="u"), spec=msgspec.structs.replace(spec, **members), status=status)
+
+
+class World:
+    def __init__(self, folder: Path, provider: PodProvider) -> None:
+        self.runtimes, self.admission = PoolRuntimes(), Admission(100)
+        limits = SchedulingLimits(environments_max=10, idle_seconds_max=10, patience_seconds=10, starting_max=5)
+        logs = FunctionLogs(folder)
+        self.invoker = Invoker(
+            Scheduler(limits, self.admission, count(1)),
+            Routing(lambda: 0.5),
+            now=lambda: 0.0,
+            clock=SystemClock(),
+            write_log=logs.write,
+            specialize=_nothing_to_run_on,
+            new_log_stream=lambda version: "stream",
+        )
+        self.census = Census("gateway-0")
+        numbers = count(1)
+        self.fleet = Fleet(
+            provider,
+            new_agent_id=lambda pool: AgentId(f"{pool}-{next(numbers)}"),
+            pool_size=lambda pool: PoolSize(self.runtimes.size(pool), self.runtimes.size_max(pool)),
+            spawning_max=10,
+            read_package=_no_package,
+            census=self.census,
+            found=self.invoker.found,
+        )
+        self.invoker.attach(self.fleet)
+        self.catalogue = Catalogue(
+            self.invoker,
+            admission=self.admission,
+            runtimes=self.runtimes,
+            metrics=MetricsCollector(),
+            logs=logs,
+            region="us-east-1",
+            account="000000000000",
+        )
+        self.offer(PYTHON)
+
+    def offer(self, *pools: RuntimePool) -> None:
+        self.runtimes.put(pools, functions_namespace="default")
+        self.catalogue.refresh()
+
+    @property
+    def route(self) -> tuple[int, str] | LambdaError:
+        """Memory and revision of what is invoked, or the error that a caller gets."""
+        try:
+            found = self.invoker.routing.find(Invocation("r", "fn", payload=b""))
+        except LambdaError as error:
+            return error
+        return found.memory_mb, found.revision
+
+
+def _nothing_to_run_on(*_: object) -> Any:
+    raise AssertionError("no agent ever comes")
+
+
+async def _no_package(sha256: str) -> bytes:
+    raise PackageNotFound(sha256)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with TokenReviews().serving() as kubernetes:
+        yield World(tmp_path, PodProvider(PodIdentities(TokenReviewer(kubernetes), key=b"k" * 32, namespace="default")))
+
+
+async def test_an_active_function_can_be_invoked(world: World) -> None:
+    world.catalogue.changed(None, function())
+    assert world.route == (128, "u/1")
+
+
+@pytest.mark.parametrize("outcome", ["InProgress", "Failed"])
+async def test_an_update_that_is_under_way_or_failed_leaves_the_last_one_in_force(world: World, outcome: Any) -> None:
+    first = function()
+    world.catalogue.changed(None, first)
+    updated = function(msgspec.structs.replace(ACTIVE, last_update_status=outcome), memory_size=512)
+    world.catalogue.changed(first, updated)
+    assert world.route == (128, "u/1")
+    settled = function(msgspec.structs.replace(ACTIVE, code_revision=2), memory_size=512)
+    world.catalogue.changed(updated, settled)
+    assert world.route == (512, "u/2")
+
+
+@pytest.mark.parametrize("outcome", ["InProgress", "Failed"])
+async def test_a_gateway_that_starts_then_serves_what_there_is(world: World, outcome: Any) -> None:
+    world.catalogue.changed(None, function(msgspec.structs.replace(ACTIVE, last_update_status=outcome)))
+    assert world.route == (128, "u/1")
+
+
+@pytest.mark.parametrize("state", ["Pending", "Failed"])
+async def test_one_that_is_not_active_says_its_state(world: World, state: Any) -> None:
+    world.catalogue.changed(None, function(FunctionStatus(state=state)))
+    assert isinstance(world.route, ResourceConflict) and str(world.route).endswith(f"state: {state}")
+    world.offer()
+    assert isinstance(world.route, ResourceConflict), "pools that come and go don't matter to it"
+
+
+async def test_one_whose_runtime_is_not_offered_waits_for_its_pool(world: World) -> None:
+    world.offer()
+    world.catalogue.changed(None, function())
+    error = world.route
+    assert isinstance(error, InvalidRuntime)
+    assert str(error) == (
+        "Runtime python3.11 of function fn is not available here. This cluster runs nothing yet: it has no RuntimePool."
+    )
+    world.offer(PYTHON)
+    assert world.route == (128, "u/1")
+    world.offer()
+    assert isinstance(world.route, InvalidRuntime)
+
+
+async def test_one_that_is_gone_is_not_brought_back_by_a_pool(world: World) -> None:
+    first = function()
+    world.catalogue.changed(None, first)
+    world.catalogue.changed(first, None)
+    world.offer(PYTHON)
+    assert isinstance(world.route, ResourceNotFound)
+
+
+async def test_a_pool_is_filled_once_a_function_uses_it(world: World) -> None:
+    """Two pods wait: that is the pool's size."""
+    assert world.census.agents == {}
+    world.catalogue.changed(None, function())
+    assert [(one.pool, one.state) for one in world.census.agents.values()] == [("python3.11", "wanted")] * 2
+
+
+async def test_how_long_environments_idle_is_the_functions(world: World) -> None:
+    world.catalogue.changed(None, function(idle_seconds=30))
+    assert world.invoker.scheduler.idle_seconds == {"fn": 30}
+    world.catalogue.changed(function(idle_seconds=30), None)
+    assert world.invoker.scheduler.idle_seconds == {}
+
+
+async def test_how_many_environments_are_in_a_pod_is_the_functions(world: World) -> None:
+    """Of whichever version, and whatever it said when it was published."""
+    shared = function(environments_per_pod=4)
+    world.catalogue.changed(None, shared)
+    environment = world.invoker.found(Agent(world.fleet), SlotState(0, "busy", "u/1"))
+    assert environment is not None and environment.environments_per_pod == 4
+    world.catalogue.changed(shared, function())
+    assert environment.environments_per_pod == 1
+    world.catalogue.changed(function(), shared)
+    world.catalogue.changed(shared, None)
+    assert environment.environments_per_pod == 1
+
+
+async def test_replicas_are_started_before_those_that_wait_are_made_up(world: World) -> None:
+    world.catalogue.changed(None, function(replicas=3))
+    assert len(world.census.agents) == 3
+
+
+async def test_reserved_concurrency_is_followed(world: World) -> None:
+    first = function(reserved_concurrent_executions=7)
+    world.catalogue.changed(None, first)
+    assert world.admission.reserved == {"fn": 7}
+    world.catalogue.changed(first, None)
+    assert world.admission.reserved == {}

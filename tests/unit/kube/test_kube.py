@@ -1,0 +1,147 @@
+"""What of the Kubernetes client needs no API server."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lambent_kube.client import Kubernetes, Object
+from lambent_kube.config import ClusterAccess, NoCluster, cluster_access, from_kubeconfig
+from lambent_kube.json_lines import json_lines
+from lambent_kube.mirror import Mirror
+from lambent_kube.resources import FUNCTIONS, PODS, TOKEN_REVIEWS
+
+
+def test_paths() -> None:
+    assert PODS.path("default", "a") == "/api/v1/namespaces/default/pods/a"
+    assert PODS.path() == "/api/v1/pods"
+    assert (
+        FUNCTIONS.path("default", "hello", "status") == "/apis/lambent.dev/v1/namespaces/default/functions/hello/status"
+    )
+    assert TOKEN_REVIEWS.path("ignored") == "/apis/authentication.k8s.io/v1/tokenreviews"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "documents"),
+    [
+        ([b'{"a":1}\n{"a":2}\n'], [{"a": 1}, {"a": 2}]),
+        ([b'{"a"', b":", b"1}", b"\n"], [{"a": 1}]),
+        ([b'{"a":1}', b'\n\n\n{"a":2}\n{"b"'], [{"a": 1}, {"a": 2}]),
+        ([b"\n", b'"x"\n'], ["x"]),
+    ],
+    ids=["whole", "in pieces", "empty lines and an end without one", "an empty line first"],
+)
+async def test_json_lines(chunks: list[bytes], documents: list[Any]) -> None:
+    async def told() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    assert [document async for document in json_lines(told())] == documents
+
+
+def kubeconfig(folder: Path, user: dict[str, Any], cluster: dict[str, Any] | None = None) -> Path:
+    document = {
+        "current-context": "c",
+        "contexts": [{"name": "other"}, {"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "clusters": [{"name": "k", "cluster": cluster or {"server": "http://127.0.0.1:8001/"}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_a_kubeconfig_with_a_token(tmp_path: Path) -> None:
+    access = from_kubeconfig(kubeconfig(tmp_path, {"token": "t"}))
+    assert access == ClusterAccess("http://127.0.0.1:8001", None, None, "t")
+    assert access.authorization() == {"Authorization": "Bearer t"}
+
+
+def test_a_token_file_is_read_each_time(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    access = cluster_access({"KUBECONFIG": str(kubeconfig(tmp_path, {"tokenFile": str(token)}))})
+    for text in ("first", "second"):
+        token.write_text(f"{text}\n")
+        assert access.authorization() == {"Authorization": f"Bearer {text}"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({}, "neither KUBECONFIG nor KUBERNETES_SERVICE_HOST is set"),
+        ({"KUBECONFIG": "/there/is/none"}, "/there/is/none can't be used"),
+    ],
+)
+def test_no_cluster(environ: dict[str, str], says: str) -> None:
+    with pytest.raises(NoCluster, match=says):
+        cluster_access(environ)
+
+
+def test_a_kubeconfig_that_lacks_what_it_names(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, {})
+    path.write_text(path.read_text().replace("current-context: c", "current-context: gone"))
+    with pytest.raises(NoCluster, match="it has no entry 'gone'"):
+        from_kubeconfig(path)
+
+
+def test_a_certificate_authority_within_the_kubeconfig_is_checked(tmp_path: Path) -> None:
+    wrong = base64.b64encode(b"no certificate").decode()
+    cluster = {"server": "https://127.0.0.1:6443", "certificate-authority-data": wrong}
+    with pytest.raises(ssl.SSLError):
+        from_kubeconfig(kubeconfig(tmp_path, {}, cluster))
+
+
+class Told:
+    """A mirror and what it told: (old version, new version)."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str | None, str | None]] = []
+        kubernetes = Kubernetes(ClusterAccess("http://127.0.0.1:1", None), field_manager="test")
+        self.mirror = Mirror(kubernetes, PODS, "default", self._tell)
+
+    def _tell(self, old: Object | None, new: Object | None) -> None:
+        self.told.append((_version(old), _version(new)))
+
+
+def _version(thing: Object | None) -> str | None:
+    return None if thing is None else thing["metadata"]["resourceVersion"]
+
+
+def pod(version: int, uid: str = "u", name: str = "a") -> Object:
+    return {"metadata": {"namespace": "default", "name": name, "uid": uid, "resourceVersion": str(version)}}
+
+
+async def test_a_mirror_takes_what_is_new() -> None:
+    told = Told()
+    told.mirror.put(pod(5))
+    told.mirror.put(pod(5))
+    told.mirror.put(pod(4))
+    told.mirror.put(pod(6))
+    told.mirror.remove(pod(9, uid="another"))
+    told.mirror.remove(pod(9))
+    assert told.told == [(None, "5"), ("5", "6"), ("6", None)]
+    assert told.mirror.objects == {}
+
+
+async def test_a_whole_list_says_what_is_gone() -> None:
+    """W2. What was written after the list was made is in no list yet."""
+    told = Told()
+    for name, version in (("a", 5), ("b", 6), ("c", 90)):
+        told.mirror.put(pod(version, name=name))
+    told.told.clear()
+    told.mirror._replace([pod(7, name="b")], 50)
+    assert told.told == [("5", None), ("6", "7")]
+    assert {name for _, name in told.mirror.objects} == {"b", "c"}
+
+
+async def test_nobody_there_is_an_error_without_a_status() -> None:
+    kubernetes = Kubernetes(ClusterAccess("http://127.0.0.1:1", None), field_manager="test")
+    with pytest.raises(Exception, match="Unreachable"):
+        await kubernetes.get(PODS, "default", "a")
+    await kubernetes.close()

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import msgspec
+
+from lambent_core.census import AgentEntry, Changes, Snapshot
+from lambent_core.function import EnvironmentCounts
+from lambent_operator.census import Agent, Census, Touched
+from tests.unit.operator.things import GATEWAY, held
+
+SECOND = replace(GATEWAY, name="gateway-1", uid="g-2")
+WANTED, FREE = AgentEntry("a", "p", "wanted"), AgentEntry("a", "p", "free")
+CLAIMED = AgentEntry("a", "p", "claimed", "hello", "f-1", "4", 128)
+EVERYTHING = Touched(frozenset(), frozenset(), frozenset(), everything=True)
+ONE = {"hello": EnvironmentCounts(ready=1, busy=1)}
+
+
+class Listening:
+    def __init__(self) -> None:
+        self.touched: list[Touched] = []
+        self.census = Census(self.touched.append, now=0.0)
+
+    def news(self) -> list[Touched]:
+        news = list(self.touched)
+        self.touched.clear()
+        return news
+
+
+def snapshot(*agents: AgentEntry, **functions: EnvironmentCounts) -> Snapshot:
+    return Snapshot("whoever", list(agents), functions)
+
+
+def connected(*agents: AgentEntry, now: float = 1.0) -> Listening:
+    listening = Listening()
+    listening.census.put_gateway(GATEWAY)
+    listening.census.connected(GATEWAY.name, snapshot(*agents), now=now)
+    listening.news()
+    return listening
+
+
+def test_an_agent_from_wanted_to_gone() -> None:
+    listening = connected()
+    census = listening.census
+    census.changed(GATEWAY.name, Changes([WANTED], [], {}), now=2.0)
+    assert census.agent("a") == Agent(WANTED, GATEWAY.name, since=2.0, connected_since=None)
+    assert (census.pool_counts("p"), census.wanted_of("p"), set(census.agents())) == ((0, 1), ["a"], {"a"})
+    census.changed(GATEWAY.name, Changes([FREE], [], {}), now=3.0)
+    assert census.agent("a") == Agent(FREE, GATEWAY.name, since=2.0, connected_since=3.0)
+    assert census.pool_counts("p") == (1, 0)
+    census.changed(GATEWAY.name, Changes([CLAIMED], [], ONE), now=4.0)
+    assert census.agent("a") == Agent(CLAIMED, GATEWAY.name, since=2.0, connected_since=3.0)
+    assert census.claimed_by("f-1")
+    assert census.counts("hello") == EnvironmentCounts(ready=1, busy=1)
+    census.changed(GATEWAY.name, Changes([], ["a"], {"hello": EnvironmentCounts()}), now=5.0)
+    assert (census.agent("a"), set(census.agents())) == (None, set())
+    assert not census.claimed_by("f-1")
+    assert census.pool_counts("p") == (0, 0)
+    assert census.counts("hello") == EnvironmentCounts()
+    assert listening.news() == [touched(), touched(), touched("hello"), touched("hello")]
+
+
+def touched(*functions: str, agents: Iterable[str] = "a", pools: str = "p") -> Touched:
+    return Touched(frozenset(agents), frozenset(functions), frozenset(pools), everything=False)
+
+
+def test_who_is_gone_touches_its_pool_and_the_function_that_claimed_it() -> None:
+    listening = connected(CLAIMED, AgentEntry("b", "p", "free"), AgentEntry("c", "q", "wanted"))
+    census = listening.census
+    census.changed(GATEWAY.name, Changes([], ["a"], {}), now=2.0)
+    assert census.pool_counts("p") == (1, 0)
+    census.changed(GATEWAY.name, Changes([], ["b", "c"], {}), now=3.0)
+    assert (census.pool_counts("p"), census.pool_counts("q"), census.wanted_of("q")) == ((0, 0), (0, 0), [])
+    census.changed(GATEWAY.name, Changes([], ["never"], {}), now=4.0)  # it came and went unseen
+    assert listening.news() == [
+        touched("hello"),
+        touched(agents="bc", pools="pq"),
+        touched(agents=("never",), pools=""),
+    ]
+
+
+def test_an_agent_of_another_pool_than_it_was_touches_both() -> None:
+    listening = connected(FREE)
+    listening.census.changed(GATEWAY.name, Changes([AgentEntry("a", "q", "free")], [], {}), now=2.0)
+    assert (listening.census.pool_counts("p"), listening.census.pool_counts("q")) == ((0, 0), (1, 0))
+    assert listening.news() == [touched(pools="pq")]
+
+
+def test_only_a_claim_claims() -> None:
+    """A pod of the function's own is for it before it runs its code."""
+    census = connected(AgentEntry("a", "p", "wanted", "hello", "f-1"), AgentEntry("b", "p", "claimed")).census
+    assert not census.claimed_by("f-1")
+    census.changed(GATEWAY.name, Changes([CLAIMED], [], {}), now=2.0)
+    assert census.claimed_by("f-1")
+
+
+def test_a_gateway_is_known_by_its_pod_and_connected_once_it_tells() -> None:
+    listening = Listening()
+    census = listening.census
+    assert (census.gateway_pod(GATEWAY.name), census.is_connected(GATEWAY.name)) == (None, False)
+    census.put_gateway(replace(GATEWAY, ready=False))
+    census.put_gateway(replace(GATEWAY, ready=False, ip="10.244.0.8"))
+    assert listening.news() == []
+    assert census.gateway_pod(GATEWAY.name) == replace(GATEWAY, ready=False, ip="10.244.0.8")
+    census.put_gateway(GATEWAY)
+    assert listening.news() == [EVERYTHING]
+    assert (census.gateway_pod(GATEWAY.name), census.is_connected(GATEWAY.name)) == (GATEWAY, False)
+    census.connected(GATEWAY.name, snapshot(), now=1.0)
+    assert census.is_connected(GATEWAY.name)
+
+
+def test_missing_is_who_is_in_no_census_for_as_long_as_all_could_tell() -> None:
+    """C1, C2."""
+    census = Listening().census
+    assert census.missing_since("a") is None  # no gateway
+    census.put_gateway(GATEWAY)
+    assert census.missing_since("a") is None  # it hasn't told
+    census.connected(GATEWAY.name, snapshot(), now=10.0)
+    assert census.missing_since("a") == 10.0
+    census.changed(GATEWAY.name, Changes([FREE], [], {}), now=11.0)
+    assert census.missing_since("a") is None
+    census.changed(GATEWAY.name, Changes([], ["a"], {}), now=12.0)
+    assert census.missing_since("a") == 12.0
+    census.put_gateway(SECOND)
+    assert census.missing_since("a") is None
+    census.connected(SECOND.name, snapshot(), now=20.0)
+    assert census.missing_since("a") == 20.0
+    census.disconnected(SECOND.name, now=21.0)
+    assert census.missing_since("a") is None
+    census.put_gateway(replace(SECOND, ready=False))  # nobody waits for one that isn't ready
+    assert census.missing_since("a") == 12.0
+    census.put_gateway(replace(GATEWAY, ready=False))
+    assert census.missing_since("a") is None
+
+
+def test_what_was_told_is_kept_while_the_connection_is_broken() -> None:
+    """C3."""
+    listening = connected(CLAIMED)
+    listening.census.disconnected(GATEWAY.name, now=5.0)
+    assert listening.census.claimed_by("f-1")
+    assert not listening.census.is_connected(GATEWAY.name)
+    assert listening.census.complete_since is None
+    listening.census.connected(GATEWAY.name, snapshot(CLAIMED), now=6.0)
+    assert listening.census.agent("a") == Agent(CLAIMED, GATEWAY.name, since=1.0, connected_since=1.0)
+    listening.census.connected(GATEWAY.name, snapshot(), now=7.0)
+    assert listening.census.agent("a") is None
+    assert listening.news() == [EVERYTHING, EVERYTHING, EVERYTHING]
+
+
+def test_a_gateway_that_is_gone_has_nobody() -> None:
+    listening = connected(FREE)
+    listening.census.remove_gateway(GATEWAY.name, now=5.0)
+    assert listening.census.agent("a") is None
+    assert listening.news() == [EVERYTHING]
+    listening.census.connected(GATEWAY.name, snapshot(FREE), now=6.0)  # a line that was under way
+    listening.census.changed(GATEWAY.name, Changes([FREE], [], {}), now=6.0)
+    listening.census.disconnected(GATEWAY.name, now=6.0)
+    listening.census.remove_gateway(GATEWAY.name, now=6.0)
+    assert listening.census.agent("a") is None
+    assert listening.news() == []
+
+
+def test_of_two_gateways_that_share_a_pods_environments_the_one_counts_that_knows_it_larger() -> None:
+    """Its first environment has moved, one that was opened beside it runs something still."""
+    census = connected(msgspec.structs.replace(CLAIMED, memory_mb=256)).census
+    census.put_gateway(SECOND)
+    for memory_mb, larger in ((512, SECOND), (128, GATEWAY), (None, GATEWAY)):
+        census.connected(SECOND.name, snapshot(msgspec.structs.replace(CLAIMED, memory_mb=memory_mb)), now=2.0)
+        agent = census.agent("a")
+        assert agent is not None and agent.gateway == larger.name
+
+
+def test_of_two_gateways_the_one_counts_that_has_it_furthest() -> None:
+    census = connected(WANTED).census
+    census.put_gateway(SECOND)
+    census.connected(SECOND.name, snapshot(CLAIMED, hello=EnvironmentCounts(ready=1)), now=2.0)
+    census.changed(GATEWAY.name, Changes([], [], {"hello": EnvironmentCounts(ready=2)}), now=2.0)
+    agent = census.agent("a")
+    assert agent is not None and agent.told == CLAIMED and agent.gateway == SECOND.name
+    assert census.counts("hello") == EnvironmentCounts(ready=3)
+    census.changed(SECOND.name, Changes([], ["a"], {}), now=3.0)
+    agent = census.agent("a")
+    assert agent is not None and agent.told == WANTED
+    assert not census.claimed_by("f-1")
+    assert census.states() == {"gateway-0": True, "gateway-1": True}
+
+
+def test_whose_code_does_not_start() -> None:
+    census = connected(CLAIMED, AgentEntry("b", "p", "claimed", "hello", "f-1", "4", 128, "ImportError")).census
+    assert census.init_error("f-1") == "ImportError"
+    assert census.init_error("f-2") is None
+    census.changed(GATEWAY.name, Changes([], ["b"], {}), now=2.0)
+    assert census.init_error("f-1") is None
+
+
+def test_since_when_no_gateway_is_there() -> None:
+    census = Listening().census
+    assert census.away_since == 0.0
+    census.put_gateway(GATEWAY)
+    assert census.away_since == 0.0
+    census.connected(GATEWAY.name, snapshot(), now=1.0)
+    assert census.away_since is None
+    census.disconnected(GATEWAY.name, now=2.0)
+    census.remove_gateway(GATEWAY.name, now=3.0)
+    assert census.away_since == 2.0
+
+
+def test_a_gateway_that_goes_while_it_is_connected_is_away_from_then_on() -> None:
+    census = connected().census
+    census.remove_gateway(GATEWAY.name, now=3.0)
+    assert census.away_since == 3.0
+
+
+def test_who_left_is_remembered_for_ten_minutes() -> None:
+    """Who is forgotten is missing for as long as anybody could be; by then its pod is gone."""
+    census = connected(*(AgentEntry(id, "p", "free") for id in "abcd")).census
+    census.changed(GATEWAY.name, Changes([], ["a"], {}), now=10.0)
+    census.changed(GATEWAY.name, Changes([], ["b"], {}), now=20.0)
+    census.changed(GATEWAY.name, Changes([AgentEntry("a", "p", "free")], [], {}), now=30.0)
+    census.changed(GATEWAY.name, Changes([], ["a"], {}), now=40.0)
+    census.changed(GATEWAY.name, Changes([], ["c"], {}), now=620.0)
+    assert [census.missing_since(id) for id in "abc"] == [40.0, 20.0, 620.0]
+    census.changed(GATEWAY.name, Changes([], ["d"], {}), now=620.5)
+    assert [census.missing_since(id) for id in "abcd"] == [40.0, 1.0, 620.0, 620.5]
+
+
+def test_nothing_is_kept_of_what_came_and_went() -> None:
+    census = connected().census
+    sizes = []
+    for number in range(3):
+        id, pool, function, now = f"a-{number}", f"p-{number}", f"fn-{number}", 3_600.0 * number
+        for entry in (
+            AgentEntry(id, pool, "wanted", function, f"uid-{number}"),
+            AgentEntry(id, pool, "free"),
+            AgentEntry(id, pool, "claimed", function, f"uid-{number}"),
+        ):
+            census.changed(GATEWAY.name, Changes([entry], [], {function: EnvironmentCounts(busy=1)}), now=now)
+        census.changed(GATEWAY.name, Changes([], [id], {function: EnvironmentCounts()}), now=now)
+        sizes.append(held(census))
+    assert sizes == [sizes[0]] * 3

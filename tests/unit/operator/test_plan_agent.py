@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lambent_operator.changes import AdoptPod, CreatePod, DeletePod, Event, Plan, ReportFailure, ResizePod
+from lambent_operator.manifests.pod import amounts_for, pod_manifest
+from lambent_operator.plans.agent import AgentView, own_pool, plan_agent, plan_refused
+from lambent_operator.resources import PodWishes
+from lambent_operator.troubles import PoolTrouble, Trouble
+from tests.unit.operator.things import (
+    AGENT,
+    FUNCTION_ID,
+    GATEWAY,
+    LINK,
+    NOW,
+    POOL,
+    claimed,
+    free,
+    function,
+    pod,
+    wanted,
+)
+
+PULL = Trouble("ImagePullFailed", "not found")
+QUOTA = Trouble("QuotaExceeded", "exceeded quota")
+FULL = Trouble("Unschedulable", "0/3 nodes are available")
+
+
+def plan(**members: Any) -> Plan:
+    view = AgentView(**{"id": "a", "gateway": GATEWAY, "runtime_pool": POOL} | members)
+    return plan_agent(view, namespace="default", link=LINK, source=AGENT, now=NOW)
+
+
+def made(pool: str = "python3.11", **members: Any) -> CreatePod:
+    return CreatePod(
+        pod_manifest(
+            "a",
+            pool=pool,
+            runtime_pool=POOL,
+            function=members.get("function"),
+            gateway=GATEWAY,
+            namespace="default",
+            link=LINK,
+            agent=AGENT,
+        )
+    )
+
+
+def failure(trouble: Trouble, pool: str = "python3.11") -> ReportFailure:
+    return ReportFailure("a", "gateway-0", pool, trouble)
+
+
+def trouble(what: Trouble, *, until: float) -> PoolTrouble:
+    return PoolTrouble(what, failures=1, since=NOW - 1, until=until)
+
+
+def test_a_wanted_agent_gets_its_pod() -> None:
+    assert plan(agent=wanted()) == Plan([made()])
+
+
+def test_its_pod_starts_in_peace() -> None:
+    assert plan(agent=wanted(), pod=pod(phase="Pending"), pod_seconds=1.0) == Plan([], 119.0)
+    assert plan(agent=wanted(), pod=pod(phase="Running")) == Plan()
+
+
+def test_what_a_gateway_wanted_that_is_away_is_not_made() -> None:
+    assert plan(agent=wanted(), gateway=None) == Plan()
+
+
+def test_a_pod_that_is_going_is_waited_for() -> None:
+    assert plan(agent=wanted(), pod=pod(deleting=True)) == Plan()
+
+
+def test_a_pool_or_function_that_nobody_knows_is_waited_for_a_little() -> None:
+    unknown = Trouble("RuntimeUnavailable", "There is no RuntimePool for python3.11")
+    assert plan(agent=wanted(), runtime_pool=None, wanted_seconds=4.0) == Plan([], 1.0)
+    assert plan(agent=wanted(), runtime_pool=None, wanted_seconds=5.0) == Plan([failure(unknown)])
+    own = "function/hello/4"
+    no_function = Trouble("RuntimeUnavailable", "There is no Function hello")
+    assert plan(agent=wanted(pool=own), wanted_seconds=0.0) == Plan([], 1.0)
+    assert plan(agent=wanted(pool=own), wanted_seconds=9.0) == Plan([failure(no_function, own)])
+
+
+def test_a_function_with_its_own_pods_has_them_made_for_it() -> None:
+    own = function(pod=PodWishes("mailer"))
+    assert plan(agent=wanted(pool="function/hello/4"), function=own) == Plan([made("function/hello/4", function=own)])
+
+
+def test_a_pool_that_failed_is_left_alone() -> None:
+    """T1. Who can't be helped by waiting is told at once."""
+    assert plan(agent=wanted(), pool_trouble=trouble(PULL, until=NOW + 5)) == Plan([failure(PULL)])
+    for room in (FULL, QUOTA):
+        assert plan(agent=wanted(), pool_trouble=trouble(room, until=NOW + 5)) == Plan([], 5.0)
+    assert plan(agent=wanted(), pool_trouble=trouble(PULL, until=NOW)) == Plan([made()])
+    assert plan(agent=wanted(), pool_trouble=trouble(FULL, until=NOW)) == Plan([made()])
+
+
+@pytest.mark.parametrize(("what", "patience"), [(PULL, 10.0), (FULL, 30.0)], ids=["image", "no room"])
+def test_a_pod_that_cannot_start_is_given_up_after_a_while(what: Trouble, patience: float) -> None:
+    stuck = pod(phase="Pending", trouble=what)
+    assert plan(agent=wanted(), pod=stuck) == Plan([], patience)
+    assert plan(agent=wanted(), pod=stuck, trouble_seconds=patience - 2) == Plan([], 2.0)
+    given_up = Plan([failure(what), DeletePod("a", "p-a")])
+    assert plan(agent=wanted(), pod=stuck, trouble_seconds=patience) == given_up
+
+
+def test_a_pod_that_does_not_start_without_a_reason_is_given_up_late() -> None:
+    why = Trouble("StartTimeout", "The pod a does not start")
+    assert plan(agent=wanted(), pod=pod(phase="Pending")) == Plan([], 120.0)
+    assert plan(agent=wanted(), pod=pod(phase="Pending"), pod_seconds=120.0) == Plan(
+        [failure(why), DeletePod("a", "p-a")]
+    )
+
+
+def test_a_pod_that_ended_before_it_connected_is_a_failure() -> None:
+    """Else it would be made anew under its name, again and again."""
+    ended = pod(phase="Failed", ended="Error, exit code 2")
+    why = Trouble("EnvironmentEnded", "The pod a ended before it connected: Error, exit code 2")
+    assert plan(agent=wanted(), pod=ended) == Plan([failure(why), DeletePod("a", "p-a")])
+
+
+def test_a_refused_pod_is_a_failure() -> None:
+    why = Trouble("QuotaExceeded", "exceeded quota")
+    assert plan_refused(AgentView("a", agent=wanted()), why) == Plan([failure(why)])
+    assert plan_refused(AgentView("a"), why) == Plan()  # nobody wants it any more
+
+
+def test_a_free_agent_is_left_alone() -> None:
+    assert plan(agent=free(), pod=pod()) == Plan()
+    assert plan(agent=free(), pod=None) == Plan()
+
+
+def test_a_finished_pod_is_deleted_whoever_has_it() -> None:
+    for agent in (free(), claimed(), None):
+        assert plan(agent=agent, pod=pod(phase="Succeeded")) == Plan([DeletePod("a", "p-a")])
+
+
+def test_a_claimed_pod_is_adopted_and_resized() -> None:
+    assert plan(agent=claimed(memory_mb=512), pod=pod(), function=function()) == Plan(
+        [AdoptPod("a", "p-a", FUNCTION_ID, "4"), ResizePod("a", "p-a", amounts_for(512), FUNCTION_ID)]
+    )
+    done = pod(function="hello", owner_uid="f-1", revision="4", amounts=amounts_for(512))
+    assert plan(agent=claimed(memory_mb=512), pod=done, function=function()) == Plan()
+
+
+def test_a_claimed_pod_is_not_given_to_a_namesake() -> None:
+    """An owner that isn't there would have Kubernetes delete the pod."""
+    assert plan(agent=claimed(function_uid="f-0"), pod=pod(), function=function()) == Plan()
+    assert plan(agent=claimed(), pod=pod(), function=None) == Plan()
+
+
+def test_a_resize_that_was_refused_is_not_asked_for_again() -> None:
+    adopted = pod(function="hello", owner_uid="f-1", revision="4")
+    assert plan(agent=claimed(), pod=adopted, function=function(), resize_refused=True) == Plan()
+
+
+def test_a_resize_that_the_node_puts_off_is_told() -> None:
+    waiting = pod(
+        function="hello", owner_uid="f-1", revision="4", amounts=amounts_for(512), resize_pending="Infeasible: too big"
+    )
+    (event,) = plan(agent=claimed(memory_mb=512), pod=waiting, function=function()).changes
+    assert isinstance(event, Event)
+    assert (event.regarding, event.type, event.reason, event.once) == (FUNCTION_ID, "Warning", "ResizeRefused", "p-a")
+    assert "Infeasible: too big" in event.note
+
+
+def test_a_pod_that_no_gateway_has_goes_when_agents_are_out_of_patience() -> None:
+    assert plan(pod=pod(), missing_seconds=30.0) == Plan([], 60.0)
+    assert plan(pod=pod(), missing_seconds=90.0) == Plan([DeletePod("a", "p-a")])
+    assert plan(pod=pod(), missing_seconds=None) == Plan()
+    assert plan(pod=pod(deleting=True), missing_seconds=90.0) == Plan()
+    assert plan(pod=None) == Plan()
+
+
+def test_a_pools_name_says_whose_it_is() -> None:
+    assert own_pool("function/hello/4") == "hello"
+    assert own_pool("python3.11") is None
+    assert own_pool("function") is None
+
+
+OWN_IMAGE = "function/hello/4/registry.example.com/fn:1"
+
+
+def test_an_image_has_pods_made_of_it_and_needs_no_runtime_pool() -> None:
+    own = function(image=True, runtime=None)
+    manifest = pod_manifest(
+        "a",
+        pool=OWN_IMAGE,
+        runtime_pool=None,
+        function=own,
+        gateway=GATEWAY,
+        namespace="default",
+        link=LINK,
+        agent=AGENT,
+    )
+    assert plan(agent=wanted(pool=OWN_IMAGE), function=own, runtime_pool=None) == Plan([CreatePod(manifest)])
+    assert plan(agent=wanted(pool=OWN_IMAGE), function=own) == Plan([CreatePod(manifest)])
+    gone = Trouble("RuntimeUnavailable", "There is no Function hello")
+    assert plan(agent=wanted(pool=OWN_IMAGE), runtime_pool=None, wanted_seconds=9.0) == Plan([failure(gone, OWN_IMAGE)])
+    assert own_pool(OWN_IMAGE) == "hello"
+
+
+def test_a_pod_of_an_image_that_ended_blames_no_runtime_pool() -> None:
+    ended = pod(phase="Failed", ended="Error, exit code 1", pool=OWN_IMAGE)
+    (told, _) = plan(agent=wanted(pool=OWN_IMAGE), function=function(image=True), pod=ended, runtime_pool=None).changes
+    assert isinstance(told, ReportFailure) and told.trouble.own_image
+    assert "RuntimePool" not in told.trouble.note
+
+
+def test_a_large_image_has_time_to_be_pulled() -> None:
+    waiting = pod(phase="Pending", pool=OWN_IMAGE)
+    own = {"agent": wanted(pool=OWN_IMAGE), "function": function(image=True), "pod": waiting, "runtime_pool": None}
+    assert plan(**own, pod_seconds=121.0) == Plan([], 779.0)
+    (told, gone) = plan(**own, pod_seconds=900.0).changes
+    assert isinstance(told, ReportFailure) and told.trouble.reason == "StartTimeout"
+    assert gone == DeletePod("a", "p-a")

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lambent_core.function import Condition, EnvironmentCounts
+from lambent_operator.changes import DeletePod, Event, Plan, SetFinalizers, WriteStatus
+from lambent_operator.plans.function import FunctionView, plan_function
+from lambent_operator.resources import Function
+from lambent_operator.troubles import PoolTrouble, Trouble
+from tests.unit.operator.things import FUNCTION_ID, NOW, POOL, WALL, function, pod
+
+EARLIER = "2026-11-24T11:00:00Z"
+OUR_FINALIZER = "lambent.dev/drain"
+ZEROS = {"ready": 0, "busy": 0, "starting": 0}
+
+
+def condition(
+    type: str, status: Any, reason: str, message: str, since: str = EARLIER, generation: int = 3
+) -> Condition:
+    return Condition(
+        type=type,
+        status=status,
+        reason=reason,
+        message=message,
+        last_transition_time=since,
+        observed_generation=generation,
+    )
+
+
+CODE = condition("CodeReady", "True", "CodeStored", "Its package is stored and sound.")
+ENVIRONMENTS = condition("EnvironmentsReady", "True", "Available", "Environments come from the RuntimePool python3.11.")
+READY = condition("Ready", "True", "Active", "It can be invoked.")
+
+
+def shown(**members: Any) -> Function:
+    """Ready, and with a status that says so."""
+    return function(**{"conditions": (READY, CODE, ENVIRONMENTS), "environments": EnvironmentCounts()} | members)
+
+
+def plan(what: Function, **members: Any) -> Plan:
+    view = FunctionView(what, **{"pool": POOL, "complete_seconds": 60.0} | members)
+    return plan_function(view, timestamp=WALL)
+
+
+def as_written(*conditions: Condition) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": one.type,
+            "status": one.status,
+            "reason": one.reason,
+            "message": one.message,
+            "lastTransitionTime": one.last_transition_time,
+            "observedGeneration": one.observed_generation,
+        }
+        for one in conditions
+    ]
+
+
+def events(what: Plan) -> list[tuple[str, str]]:
+    return [(change.type, change.reason) for change in what.changes if isinstance(change, Event)]
+
+
+def says(what: Plan) -> dict[str, tuple[str, str, str]]:
+    (write,) = (change for change in what.changes if isinstance(change, WriteStatus))
+    return {one["type"]: (one["status"], one["reason"], one["message"]) for one in write.status["conditions"]}
+
+
+def test_a_new_function_gets_the_finalizer_and_a_status() -> None:
+    new = function(finalizers=("others/own",), selector=None, replicas=None)
+    now = [condition(one.type, one.status, one.reason, one.message, WALL) for one in (READY, CODE, ENVIRONMENTS)]
+    assert plan(new) == Plan(
+        [
+            SetFinalizers(FUNCTION_ID, 20, ("others/own", OUR_FINALIZER)),
+            WriteStatus(
+                FUNCTION_ID,
+                {
+                    "conditions": as_written(*now),
+                    "environments": ZEROS,
+                    "replicas": 0,
+                    "selector": "lambent.dev/function=hello",
+                },
+            ),
+            Event(FUNCTION_ID, "Normal", "FunctionReady", "It can be invoked.", once="20"),
+        ]
+    )
+
+
+def test_what_is_shown_already_is_not_written() -> None:
+    """F1, K4: and of the rest only the fields that differ, all of them the operator's own."""
+    assert plan(shown()) == Plan()
+    counts = EnvironmentCounts(ready=2, busy=1, starting=1)
+    assert plan(shown(environments=EnvironmentCounts(ready=1), replicas=1), counts=counts) == Plan(
+        [WriteStatus(FUNCTION_ID, {"environments": {"ready": 2, "busy": 1, "starting": 1}, "replicas": 2})]
+    )
+
+
+def test_it_is_written_once_a_second_at_most() -> None:
+    counts = EnvironmentCounts(ready=1)
+    assert plan(shown(), counts=counts, written_seconds=0.75) == Plan([], 0.25)
+    assert len(plan(shown(), counts=counts, written_seconds=1.0).changes) == 2
+
+
+def test_times_move_with_the_status_alone() -> None:
+    """F2: the reason is another, the status the same."""
+    unready = condition("Ready", "Unknown", "Creating", "")
+    code = condition("CodeReady", "Unknown", "Creating", "")
+    told = plan(shown(conditions=(unready, code, ENVIRONMENTS), observed_generation=2))
+    message = "The gateway has not taken up generation 3 yet. If it stays so, look at the gateway's log."
+    assert told == Plan(
+        [
+            WriteStatus(
+                FUNCTION_ID,
+                {
+                    "conditions": as_written(
+                        condition("Ready", "Unknown", "Updating", message),
+                        condition("CodeReady", "Unknown", "Updating", message),
+                        ENVIRONMENTS,
+                    )
+                },
+            )
+        ]
+    )
+
+
+def test_conditions_of_somebody_else_stay() -> None:
+    others = condition("Audited", "True", "Fine", "")
+    assert plan(shown(conditions=(READY, CODE, ENVIRONMENTS, others))) == Plan()
+
+
+@pytest.mark.parametrize(
+    ("members", "status", "reason", "words"),
+    [
+        ({"observed_generation": 0}, "Unknown", "Creating", "not taken up generation 3"),
+        ({"observed_generation": 2}, "Unknown", "Updating", "not taken up generation 3"),
+        (
+            {"state": "Pending", "state_reason": "The function is being created."},
+            "Unknown",
+            "Creating",
+            "being created",
+        ),
+        ({"last_update_status": "InProgress"}, "Unknown", "Updating", "brought about"),
+        (
+            {"state": "Failed", "state_reason": "No handler."},
+            "False",
+            "CodeInvalid",
+            "No handler. Correct the manifest",
+        ),
+        (
+            {"last_update_status": "Failed", "last_update_status_reason": "Not a ZIP"},
+            "False",
+            "CodeInvalid",
+            "Not a ZIP. Correct the manifest",
+        ),
+    ],
+    ids=["new", "changed", "pending", "in progress", "failed", "update failed"],
+)
+def test_code_that_is_not_ready(members: dict[str, Any], status: str, reason: str, words: str) -> None:
+    told = says(plan(shown(**members)))
+    for type in ("CodeReady", "Ready"):
+        assert told[type][:2] == (status, reason)
+        assert words in told[type][2]
+    assert told["EnvironmentsReady"][0] == "True"
+
+
+def test_code_that_fails_to_start_is_told_until_it_starts() -> None:
+    failing = plan(shown(), init_error="Runtime.ImportModuleError")
+    status, reason, message = says(failing)["Initialized"]
+    assert (status, reason) == ("False", "InitFailed") and "Runtime.ImportModuleError" in message
+    assert events(failing) == [("Warning", "InitFailed")]
+    told = shown(conditions=(READY, CODE, ENVIRONMENTS, condition("Initialized", "False", "InitFailed", message)))
+    assert plan(told, init_error="Runtime.ImportModuleError") == Plan()
+    assert plan(told) == Plan(), "no environment, no news"
+    started = plan(told, counts=EnvironmentCounts(ready=1))
+    assert says(started)["Initialized"][:2] == ("True", "Initialized")
+
+
+def test_invalid_code_is_an_event_once() -> None:
+    failed = shown(state="Failed", state_reason="No handler.")
+    assert events(plan(failed)) == [("Warning", "CodeInvalid")]
+    unready = condition("Ready", "False", "CodeInvalid", "")
+    code = condition("CodeReady", "False", "CodeInvalid", "")
+    assert events(plan(shown(state="Failed", conditions=(unready, code, ENVIRONMENTS)))) == []
+
+
+def test_a_runtime_that_no_pool_offers() -> None:
+    told = plan(shown(), pool=None, offered=("nodejs22.x", "python3.12"))
+    assert says(told)["Ready"] == (
+        "False",
+        "RuntimeUnavailable",
+        "No RuntimePool offers python3.11. Runtimes that are offered: nodejs22.x, python3.12. Create one, or set spec.runtime.",
+    )
+    assert events(told) == [("Warning", "RuntimeUnavailable")]
+    assert "There is no RuntimePool at all" in says(plan(shown(), pool=None))["Ready"][2]
+
+
+def test_a_pool_in_trouble_is_shown_and_told_by_whose_pods_they_are() -> None:
+    trouble = PoolTrouble(Trouble("ImagePullFailed", "not found"), 1, NOW, NOW + 2)
+    told = plan(shown(), trouble=trouble)
+    assert says(told)["Ready"][:2] == ("False", "ImagePullFailed")
+    assert says(told)["EnvironmentsReady"][2].startswith("not found. Check spec.image")
+    assert events(told) == []
+    assert events(plan(shown(), trouble=trouble, own_pods=True)) == [("Warning", "ImagePullFailed")]
+
+
+def test_scaling_is_told_at_its_ends() -> None:
+    one, two = EnvironmentCounts(ready=1), EnvironmentCounts(ready=2)
+    assert events(plan(shown(), counts=two)) == [("Normal", "ScaledUp")]
+    assert events(plan(shown(environments=one, replicas=1), counts=two)) == []
+    assert events(plan(shown(environments=one, replicas=1))) == [("Normal", "ScaledToZero")]
+
+
+def test_fewer_environments_mean_nothing_until_the_census_has_settled() -> None:
+    two = {"environments": EnvironmentCounts(ready=2), "replicas": 2}
+    assert plan(shown(**two), complete_seconds=4.0) == Plan([], 6.0)
+    assert plan(shown(**two), complete_seconds=None) == Plan()
+    more = EnvironmentCounts(ready=3)
+    assert len(plan(shown(**two), counts=more, complete_seconds=4.0).changes) == 1
+
+
+def test_a_settled_census_shows_fewer_environments_and_an_unsettled_one_what_they_do() -> None:
+    two = {"environments": EnvironmentCounts(ready=2), "replicas": 2}
+    busy = EnvironmentCounts(ready=2, busy=2)
+    assert plan(shown(**two), counts=busy, complete_seconds=0.0) == Plan(
+        [WriteStatus(FUNCTION_ID, {"environments": {"ready": 2, "busy": 2, "starting": 0}})]
+    )
+    one = EnvironmentCounts(ready=1)
+    assert plan(shown(**two), counts=one, complete_seconds=10.0) == Plan(
+        [WriteStatus(FUNCTION_ID, {"environments": {"ready": 1, "busy": 0, "starting": 0}, "replicas": 1})]
+    )
+
+
+def deleted(**members: Any) -> Function:
+    return shown(**{"deleting": True, "finalizers": ("others/own", OUR_FINALIZER)} | members)
+
+
+GONE = Plan(
+    [
+        Event(FUNCTION_ID, "Normal", "Deleted", "No environment of it is left; it is gone.", once="f-1"),
+        SetFinalizers(FUNCTION_ID, 20, ("others/own",)),
+    ]
+)
+
+
+def test_a_deleted_function_goes_when_nothing_of_it_is_left() -> None:
+    """F3."""
+    assert plan(deleted()) == GONE
+    assert plan(deleted(), claims=True) == Plan()
+    assert plan(deleted(), complete_seconds=None) == Plan()
+    assert plan(deleted(), pods=((pod(deleting=True), None),)) == Plan()
+    assert plan(deleted(finalizers=("others/own",))) == Plan()
+
+
+def test_its_pods_are_cleared_away_as_any_others() -> None:
+    assert plan(deleted(), pods=((pod(), None),)) == Plan()  # a gateway has it
+    assert plan(deleted(), pods=((pod(), 30.0), (pod("b"), 40.0))) == Plan([], 50.0)
+    assert plan(deleted(), pods=((pod(), 90.0),)) == Plan([DeletePod("a", "p-a")])
+    assert plan(deleted(), pods=((pod(phase="Failed"), None),)) == Plan([DeletePod("a", "p-a")])
+    assert plan(deleted(), pods=((pod(deleting=True), 90.0),)) == Plan()  # is on its way already
+
+
+def test_without_any_gateway_it_goes_in_the_end() -> None:
+    away = {"complete_seconds": None, "away_seconds": 119.0, "claims": True}
+    assert plan(deleted(), **away, pods=((pod(), None),)) == Plan([], 1.0)
+    away["away_seconds"] = 120.0
+    assert plan(deleted(), **away, pods=((pod(), None),)) == Plan([DeletePod("a", "p-a")])
+    assert plan(deleted(), **away) == GONE
+
+
+IMAGE: dict[str, Any] = {"runtime": None, "image": True}
+
+
+def test_an_image_needs_no_pool() -> None:
+    (written, event) = plan(function(**IMAGE), pool=None).changes
+    assert isinstance(written, WriteStatus)
+    conditions = {one["type"]: (one["status"], one["message"]) for one in written.status["conditions"]}
+    assert conditions == {
+        "Ready": ("True", "It can be invoked."),
+        "CodeReady": ("True", "Its image was found."),
+        "EnvironmentsReady": ("True", "Environments are pods that run its image."),
+    }
+    assert isinstance(event, Event) and event.reason == "FunctionReady"
+
+
+def test_an_image_that_nodes_can_not_pull_is_told_of_the_function() -> None:
+    trouble = PoolTrouble(Trouble("ImagePullFailed", "denied", own_image=True), failures=1, since=NOW, until=NOW + 2)
+    changes = plan(shown(**IMAGE), pool=None, trouble=trouble, own_pods=True).changes
+    (event,) = (change for change in changes if isinstance(change, Event))
+    assert (event.regarding, event.type, event.reason) == (FUNCTION_ID, "Warning", "ImagePullFailed")
+    assert event.note.startswith("denied. Check the function's spec.code.imageUri")
