@@ -11,8 +11,8 @@ Which agent becomes which execution environment: the pre-started, code-less agen
     R8  nothing is spawned for the pool's own sake while somebody waits: it would only slow down what is on its way to them. But for R11
     R9  functions that wait take turns: a burst of one keeps another back for one agent at most
     R10 no more agents are spawned for a function than can hold what it waits for, where one can hold several environments
-    R11 a function that was given `size` agents within `BURST_SECONDS` leaves the last free one to others, where `size` is above one: a
-        neighbour's cold start does not wait for a pod because of its burst
+    R11 a function that was given all but one of `size` agents within `BURST_SECONDS` leaves the last free one to others, where `size` is
+        above one: a neighbour's cold start does not wait for a pod because of its burst
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class RuntimePool:
     size: int
     """Agents kept ready."""
     spawning_max: int
-    size_max: int = 0
+    size_max: int
     """Agents kept ready at most, after a burst that needed so many; never less than `size`."""
     recent: deque[float] = field(default_factory=deque)
     """When environments were wanted, within the last `BURST_SECONDS`."""
@@ -149,8 +149,9 @@ class RuntimePool:
                 for environment in environments:
                     self._drop(environment)
             case Connected(agent):
-                if (since := self.spawning.pop(agent, None)) is not None:
-                    self.pace.started(now - since, now=now)
+                if agent in self.spawning:
+                    self.pace.started(now - self.spawning[agent], under_way=len(self.spawning), now=now)
+                    del self.spawning[agent]
                 self.free.append(agent)
                 self.spawn_at, self.pause = now, SPAWN_PAUSE_SECONDS_MIN
             case Gone(agent) if agent in self.spawning:
@@ -213,7 +214,7 @@ class RuntimePool:
         return next((name for name in self.wanted if self.has_one_for(name)), None)
 
     def _has_its_share(self, function: str) -> bool:
-        return self.given[function] >= self.size > 1
+        return self.given[function] >= self.size - 1 > 0
 
     def _next(self, function: str) -> EnvironmentId:
         waiting = self.wanted.pop(function)

@@ -46,7 +46,7 @@ class RuntimePoolSpec(_Model, frozen=True, kw_only=True):
     """Whether `command` can be started before there is code, so that a waiting pod has its runtime up already."""
     environment: dict[str, str] = {}
     """Environment variables of every process of this image, e.g. `PATH`."""
-    size: int = 2
+    size: int = 4
     """Pods that wait without code, as long as a function uses the pool."""
     size_max: int = 10
     """Pods that wait at most: after a burst of cold starts as many are kept for ten minutes as it needed. `size` if that is more."""

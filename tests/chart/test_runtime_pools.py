@@ -23,7 +23,7 @@ def test_python_runs_as_on_one_machine(default: Rendered) -> None:
     assert spec.runtimes == ["python3.11"]
     assert spec.image == "localhost/lambent/python:dev"
     assert spec.command == ["/usr/bin/python3.11", "/var/runtime/bootstrap.py"]
-    assert (spec.protocol, spec.prestart, spec.size) == ("frames", True, 2)
+    assert (spec.protocol, spec.prestart, spec.size) == ("frames", True, 4)
     assert spec.environment == {**_VARIABLES, "PYTHONPATH": "/var/runtime"}
 
 
@@ -37,7 +37,7 @@ def test_a_pool_says_only_what_differs() -> None:
         "imagePullPolicy": "IfNotPresent",
         "command": ["/bootstrap"],
     }
-    assert pool_of(rendered, "nodejs").spec.size == 2
+    assert pool_of(rendered, "nodejs").spec.size == 4
 
 
 def test_a_pool_can_say_everything() -> None:

@@ -415,7 +415,7 @@ def test_defaults_are_written_down(kubectl: Kubectl) -> None:
     }
     pools = kubectl.stored(pool("defaults"))["spec"]
     assert (pools["size"], pools["protocol"], pools["prestart"], pools["imagePullPolicy"]) == (
-        2,
+        4,
         "frames",
         True,
         "IfNotPresent",

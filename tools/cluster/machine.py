@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.cluster import leftovers, processes
+from tools.cluster import control_groups, leftovers, processes
 from tools.cluster.commands import run, succeeds, wait_for
 from tools.cluster.node import ADDRESS, BRIDGE, FORWARDING_CHAIN, LISTENING_PORTS, forwarding
 from tools.cluster.places import Places
@@ -93,8 +93,7 @@ def restore(places: Places) -> None:
         removal = leftovers.firewall_removal(run(f"{firewall}-save")) if succeeds(f"{firewall}-save") else ""
         if removal:
             run(f"{firewall}-restore", "--noflush", input=removal)
-    for folder in pod_cgroups():
-        _remove_cgroup(folder)
+    control_groups.remove()
     succeeds("ip", "address", "delete", f"{ADDRESS}/32", "dev", "lo")
     if _record(places).exists():
         former = json.loads(_record(places).read_text())
@@ -105,15 +104,10 @@ def restore(places: Places) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def pod_cgroups() -> list[Path]:
-    roots = leftovers.cgroup_roots(Path("/proc/mounts").read_text())
-    return [folder for root in roots if (folder := root / "kubepods").is_dir()]
-
-
 def pod_processes() -> list[int]:
     found = {
         int(pid)
-        for folder in pod_cgroups()
+        for folder in control_groups.of_pods()
         for file in folder.rglob("cgroup.procs")
         for pid in file.read_text().split()
     }
@@ -140,26 +134,6 @@ def _unmount_below(*folders: Path) -> bool:
         if not succeeds("umount", point):
             succeeds("umount", "--lazy", point)
     return not points
-
-
-def _remove_cgroup(folder: Path) -> None:
-    for child in sorted(folder.rglob("*"), key=lambda path: len(path.parts), reverse=True):
-        if child.is_dir():
-            _remove_when_empty(child)
-    _remove_when_empty(folder)
-
-
-def _remove_when_empty(folder: Path) -> None:
-    def removed() -> bool:
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        return True
-
-    wait_for(f"the end of the processes of {folder}", removed, seconds=10, interval=0.02)
 
 
 def _setting(name: str) -> str | None:

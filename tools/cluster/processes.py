@@ -12,6 +12,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from tools.cluster import control_groups
 from tools.cluster.commands import SYSTEM_PATH, ClusterError, wait_for
 from tools.cluster.node import Daemon
 from tools.cluster.places import Places
@@ -35,6 +36,7 @@ def start(daemon: Daemon, places: Places) -> None:
             start_new_session=True,
             env={**os.environ, "PATH": SYSTEM_PATH},
         )
+    control_groups.gather(process.pid)
     process.returncode = 0  # it is not waited for: whoever adopts it does that
     record = {"pid": process.pid, "started": started(process.pid)}
     (_records(places) / daemon.name).write_text(json.dumps(record))

@@ -15,17 +15,17 @@ def rounds(pace: Pace, count: int, seconds_of: float, cores: float) -> list[int]
         seconds = seconds_of * max(1.0, size / cores)
         now += seconds
         for _ in range(size):
-            pace.started(seconds, now=now)
+            pace.started(seconds, under_way=pace.at_once, now=now)
     return sizes
 
 
 def test_where_starts_do_not_hinder_one_another_each_round_is_twice_as_large() -> None:
-    assert rounds(Pace(100), 5, 0.8, cores=1_000) == [8, 16, 32, 64, 100]
+    assert rounds(Pace(100), 5, 0.8, cores=1_000) == [4, 8, 16, 32, 64]
 
 
 def test_on_a_small_machine_starts_take_twice_as_long_as_alone_and_no_longer() -> None:
     pace = Pace(100)
-    pace.started(0.6, now=0)
+    pace.started(0.6, under_way=4, now=0)
     assert rounds(pace, 20, 0.6, cores=3)[-5:] == [6, 6, 6, 6, 6]
 
 
@@ -38,30 +38,41 @@ def test_the_quickest_start_counts_for_ten_minutes() -> None:
         (4, 1_000, WINDOW_FIRST + 2.5),
         (8, 1_500, WINDOW_FIRST + 2.5),  # one that was as quick has made it count for longer
     ):
-        pace.started(seconds, now=now)
+        pace.started(seconds, under_way=100, now=now)
         assert pace.window == window
 
 
 def test_starts_that_take_no_time_are_the_quickest() -> None:
     pace = Pace(100)
-    pace.started(0.0, now=1)
+    pace.started(0.0, under_way=4, now=1)
     assert pace.window == WINDOW_FIRST + 1
-    pace.started(0.5, now=2)
+    pace.started(0.5, under_way=1, now=2)
     assert pace.window == WINDOW_FIRST, "next to nothing, half a second is long"
 
 
 def test_two_at_once_are_always_tried() -> None:
     pace = Pace(100)
-    pace.started(0.1, now=0)
+    pace.started(0.1, under_way=1, now=0)
     for now in range(100):
-        pace.started(50, now=now)
+        pace.started(50, under_way=1, now=now)
     assert pace.at_once == 2
 
 
-@given(st.integers(2, 50), st.lists(st.floats(0, 100), max_size=200))
-def test_the_window_stays_within_its_bounds(most: int, starts: list[float]) -> None:
+def test_starts_one_at_a_time_do_not_say_that_a_machine_takes_many() -> None:
+    pace = Pace(100)
+    for now in range(100):
+        pace.started(0.5, under_way=3, now=now)
+    assert pace.window == WINDOW_FIRST, "W2"
+    pace.started(0.5, under_way=4, now=100)
+    assert pace.window == WINDOW_FIRST + 1
+    pace.started(2.0, under_way=1, now=101)
+    assert pace.window == WINDOW_FIRST + 0.5, "a slow one counts whatever was beside it"
+
+
+@given(st.integers(2, 50), st.lists(st.tuples(st.floats(0, 100), st.integers(1, 60)), max_size=200))
+def test_the_window_stays_within_its_bounds(most: int, starts: list[tuple[float, int]]) -> None:
     pace = Pace(most)
-    for now, seconds in enumerate(starts):
-        pace.started(seconds, now=now)
+    for now, (seconds, under_way) in enumerate(starts):
+        pace.started(seconds, under_way=under_way, now=now)
         assert WINDOW_MIN <= pace.window <= max(most, WINDOW_FIRST), "W1"
         assert 2 <= pace.at_once <= most

@@ -1,5 +1,6 @@
 from itertools import count
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,13 +179,13 @@ def test_no_more_are_spawned_at_once_than_hardly_slow_one_another_down() -> None
     agents = pool(size=0, spawning_max=100)
     for number in range(1, 31):
         agents.step(Wanted(environment(number)), now=100)
-    assert len(agents.spawning) == 8
+    assert len(agents.spawning) == 4
     agents.step(Connected(agent(1)), now=101)
-    assert len(agents.spawning) == 9, "one for the one that came, and one more"
-    for number in range(2, 9):
+    assert len(agents.spawning) == 5, "one for the one that came, and one more"
+    for number in range(2, 5):
         agents.step(Connected(agent(number)), now=108)
-    assert len(agents.spawning) < 8, "eight at once took eight times as long"
-    assert agents.unbegun == 30 - 8 - len(agents.spawning)
+    assert len(agents.spawning) < 4, "four at once took eight times as long"
+    assert agents.unbegun == 30 - 4 - len(agents.spawning)
 
 
 def test_an_agent_that_nobody_wants_any_more_is_dismissed() -> None:
@@ -212,16 +213,24 @@ def test_after_a_burst_as_many_are_kept_ready_as_it_needed_and_for_a_while() -> 
     agents.adjust(now=0)
     agents.step(Connected(agent(1)), now=1)
     assert agents.step(Wanted(environment(1)), now=10) == [Claim(agent(1), environment(1)), Spawn(agent(2))]
-    for number in range(2, 7):
+    for number in range(2, 6):
         assert agents.step(Wanted(environment(number)), now=10) == ([] if number == 2 else [Spawn(agent(number))])
-    for number in range(2, 7):
+    for number in range(2, 6):
         effects = agents.step(Connected(agent(number)), now=11)
         assert effects[0] == Claim(agent(number), environment(number))
-    assert effects[1:] == [Spawn(agent(number)) for number in range(7, 11)], "four, not six: size_max"
-    for number in range(7, 11):
+    assert effects[1:] == [Spawn(agent(number)) for number in range(6, 10)], "four, not five: size_max"
+    for number in range(6, 10):
         assert agents.step(Connected(agent(number)), now=12) == []
     assert agents.adjust(now=600) == []
-    assert agents.adjust(now=611) == [Dismiss(agent(number)) for number in (7, 8, 9)]
+    assert agents.adjust(now=611) == [Dismiss(agent(number)) for number in (6, 7, 8)]
+
+
+def test_a_smaller_burst_in_these_ten_minutes_does_not_shorten_what_is_kept() -> None:
+    agents = pool(size=0, spawning_max=9, size_max=4)
+    agents.step(Wanted(environment(1)), now=0)
+    agents.step(Wanted(environment(2)), now=0)
+    agents.step(Wanted(environment(3)), now=600)
+    assert agents.target == 2
 
 
 def test_single_calls_are_no_burst() -> None:
@@ -245,21 +254,20 @@ def test_functions_that_wait_take_turns() -> None:
 
 
 def bursting() -> Pool:
-    """A pool of two whose agents a burst of five was given; what it waits for is on its way."""
-    agents = pool(size=2, spawning_max=9)
+    """A pool of three of which a burst of five was given two; the other is kept, and what the burst waits for is on its way."""
+    agents = pool(size=3, spawning_max=9)
     agents.adjust()
-    agents.step(Connected(agent(1)))
-    agents.step(Connected(agent(2)))
+    for number in (1, 2, 3):
+        agents.step(Connected(agent(number)))
     for number in range(1, 6):
-        agents.step(Wanted(environment(number), "burst"))
-    assert len(agents.spawning) == 4, "three that wait, and one to keep for others"
+        agents.step(Wanted(environment(number), "burst"), now=0 if number == 1 else 1)
+    assert list(agents.free) == [agent(3)] and agents.spawning.keys() == {agent(4), agent(5), agent(6)}
     return agents
 
 
 def test_a_burst_that_has_its_share_leaves_the_last_free_agent_to_others() -> None:
     agents = bursting()
-    assert agents.step(Connected(agent(3)), now=1) == [], "R11"
-    assert agents.has_one_for("neighbour") and not agents.has_one_for("burst")
+    assert agents.has_one_for("neighbour") and not agents.has_one_for("burst"), "R11"
     assert agents.step(Connected(agent(4)), now=1) == [Claim(agent(3), environment(3))]
     neighbour = agents.step(Wanted(environment(9), "neighbour"), now=1)
     assert neighbour == [Claim(agent(4), environment(9)), Spawn(agent(7))], "at once, and the next is kept anew"
@@ -267,19 +275,28 @@ def test_a_burst_that_has_its_share_leaves_the_last_free_agent_to_others() -> No
     assert agents.step(Connected(agent(6)), now=2) == [Claim(agent(5), environment(4))]
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_bursts_share_is_all_but_one_of_the_pools_size(size: int) -> None:
+    agents = pool(size=size, spawning_max=9)
+    for number in range(1, 6):
+        agents.step(Wanted(environment(number), "burst"))
+    came = [agents.step(Connected(agent(number))) for number in range(1, size + 1)]
+    assert [bool(effects) for effects in came] == [True] * (size - 1) + [False], "R11"
+
+
 def test_what_was_kept_for_others_is_the_bursts_once_its_share_is_long_ago() -> None:
     agents = bursting()
-    agents.step(Connected(agent(3)), now=1)
     assert agents.next_look(now=1) == 5
     assert agents.adjust(now=5) == [Claim(agent(3), environment(3))]
-    assert len(agents.spawning) == 3
+    assert len(agents.spawning) == 3, "two for the burst, and one to keep"
 
 
 def test_nothing_is_kept_for_others_while_agents_can_not_be_had() -> None:
     agents = bursting()
-    for number in (3, 4, 5, 6):
-        effects = agents.step(Gone(agent(number)), now=1)
-    assert effects == [], "who waited was told, and the next is spawned after a pause"
+    agents.step(Wanted(environment(9), "neighbour"))
+    told = [effect for number in (4, 5, 6, 7) for effect in agents.step(Gone(agent(number)), now=1)]
+    assert told == [Despair(environment(3)), Despair(environment(4)), Despair(environment(5))]
+    assert not agents.spawning, "the next is spawned after a pause"
 
 
 def test_in_a_pool_of_one_nothing_is_kept_for_others() -> None:

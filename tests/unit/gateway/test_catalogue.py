@@ -35,7 +35,7 @@ from tests.token_reviews import TokenReviews
 
 PYTHON = RuntimePool(
     metadata=Metadata(name="python3.11", namespace="lambent-system"),
-    spec=RuntimePoolSpec(runtimes=["python3.11"], image="i", command=["python3"]),
+    spec=RuntimePoolSpec(runtimes=["python3.11"], image="i", command=["python3"], size=2),
 )
 ACTIVE = FunctionStatus(state="Active", last_update_status="Successful", code_revision=1)
 
