@@ -246,6 +246,18 @@ async def test_several_gateways_delete_what_nobody_names(
     assert {path.name for path in tmp_path.glob("*/packages/*")} == {digest(named)}
 
 
+async def test_gateways_that_delete_the_same_at_once_do_not_mind(object_store: ObjectStore, gateway: Open) -> None:
+    """Some servers refuse to delete what is gone already."""
+    settings = object_store.new_bucket()
+    gateways = [gateway(settings) for _ in range(4)]
+    packages = [str(number).encode() for number in range(30)]
+    await asyncio.gather(*(gateways[0].put(digest(data), data) for data in packages))
+    now = time.time() + 60
+    for data in packages:
+        await asyncio.gather(*(each.remove(digest(data), now) for each in gateways))
+    assert await gateways[0].stored() == {}
+
+
 async def test_what_another_gateway_is_sent_at_that_moment_stays(
     object_store: ObjectStore, gateway: Open, tmp_path: Path
 ) -> None:

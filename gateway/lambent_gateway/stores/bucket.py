@@ -143,7 +143,13 @@ class BucketPackages:
 
     async def _delete(self, objects: list[_Object]) -> None:
         for each in objects:
-            await self._ask(self._client.delete_object, Key=each.key)
+            await self._ask(self._gone, Key=each.key)
+
+    def _gone(self, **request: Any) -> None:
+        try:
+            self._client.delete_object(**request)
+        except self._client.exceptions.NoSuchKey:
+            """Another gateway was quicker. S3 does not mind, servers of others may."""
 
     def _list(self, **request: Any) -> list[_Object]:
         pages = self._client.get_paginator("list_objects_v2").paginate(**request)
