@@ -16,10 +16,10 @@ run: $(VENV)/installed  ## Lambda on this machine, at http://127.0.0.1:9000
 	@lambent up
 
 test: $(VENV)/installed  ## Every suite
-	@python tests/run.py
+	@python -m tests.run
 
 check: $(VENV)/installed  ## The everyday part: lint, types, layers, unit and property tests
-	@python tests/run.py --everyday
+	@python -m tests.run --everyday
 
 bench: $(VENV)/installed  ## Ratios against baselines that run beside it
 	@python -m benchmarks

@@ -15,6 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.cluster import one_node
+from tools.cluster.places import Places
+
 ROOT = Path(__file__).parent.parent
 PYTHON_FOLDERS = ["core", "kube", "gateway", "operator", "cli", "tests", "benchmarks", "tools", "hatch_build.py"]
 SECONDS_MAX = 1500
@@ -41,7 +44,7 @@ def no_go() -> str | None:
 def no_room_for_a_node() -> str | None:
     if os.geteuid() != 0:
         return "a node of its own needs root"
-    if Path("/run/lambent-cluster/owner").exists():
+    if one_node.occupied(Places(ROOT, ROOT / ".cache")):
         return "this machine carries a cluster already: make cluster-down"
     return None
 

@@ -1,7 +1,8 @@
 """
 The cluster suite: one real cluster for all tests of this folder, with Lambent on it. Arguments are pytest's.
 
-A cluster that is there is used and left there, with Lambent as `make cluster` installs it; one that was not is taken down at the end.
+A cluster that is there is used and left there, with Lambent as `make cluster` installs it; one that was not is taken down at the end, or
+by the next who needs the machine if this run is killed.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ import yaml
 
 from tests.cluster.installation import VALUES
 from tools.cluster import __main__ as tool
-from tools.cluster import providers
+from tools.cluster import one_node, providers
 from tools.cluster.commands import ClusterError
 from tools.cluster.install import RELEASE, install
 from tools.cluster.places import NAMESPACE, Places
-from tools.cluster.providers import Given, Provider
+from tools.cluster.providers import Given, OneNode, Provider
 
 CHECKOUT = Path(__file__).parents[2]
 
 
 def main(arguments: list[str]) -> int:
     places = Places(CHECKOUT, Path(os.environ.get("LAMBENT_CACHE") or CHECKOUT / ".cache").absolute())
+    if isinstance(providers.current(places), OneNode) and not one_node.occupied(places):
+        providers.down(places)  # what a run that was killed has left
     was_there = providers.current(places) is not None
     try:
         provider = _prepared(places)
@@ -43,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _prepared(places: Places) -> Provider:
-    tool.up(places)
+    tool.up(places, os.getpid())
     provider = providers.current(places)
     assert provider is not None
     tool.build_images(places, [], None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,11 +47,23 @@ def before(image: Archive) -> dict[str, set[str]]:
 
 
 @pytest.fixture(scope="module")
-def places(before: dict[str, set[str]], image: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+def keeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that the node is for; it ends with this one, however that ends."""
+    with subprocess.Popen("cat", stdin=subprocess.PIPE) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def places(
+    before: dict[str, set[str]],
+    image: Archive,
+    keeper: subprocess.Popen[bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Places]:
     made = Places(tmp_path_factory.mktemp("checkout"), CACHE)
     name, value = MARKER.split("=")
     os.environ[name] = value
-    one_node.up(made)
+    one_node.up(made, keeper.pid)
     one_node.load(image.file, image.identity, made)
     yield made
     one_node.down(made)
@@ -216,7 +229,13 @@ def test_volumes_go_with_their_claims(places: Places) -> None:
     wait_for("the volume's folder to go", lambda: not list(volumes.iterdir()), seconds=60)
 
 
-def test_down_leaves_nothing(places: Places, before: dict[str, set[str]]) -> None:
+def test_what_nobody_uses_any_more_is_taken_down_by_another_and_leaves_nothing(
+    places: Places, before: dict[str, set[str]], keeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    assert one_node.occupied(places)
+    keeper.kill()
+    keeper.wait()
+    assert not one_node.occupied(places)
     assert machine_state.processes_with(MARKER)
     assert set(machine_state.added(before, machine_state.machine_state())) >= {
         "mounts",
@@ -224,7 +243,7 @@ def test_down_leaves_nothing(places: Places, before: dict[str, set[str]]) -> Non
         "firewall",
         "control groups",
     }
-    one_node.down(places)
+    one_node.down(Places(tmp_path, CACHE))
     wait_for("all processes to be gone", lambda: not machine_state.processes_with(MARKER), seconds=10)
     after = machine_state.machine_state()
     assert (machine_state.added(before, after), machine_state.missing(before, after)) == ({}, {})

@@ -58,9 +58,10 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def up(places: Places) -> None:
+def up(places: Places, keeper: int | None = None) -> None:
+    """`keeper`: the process a cluster of one node is for, if it is not for whoever comes."""
     binaries.build(places, binaries.CLIENTS)
-    provider = providers.choose(places, os.environ.get("KUBECONFIG"))
+    provider = providers.choose(places, os.environ.get("KUBECONFIG"), keeper)
     providers.up(provider, places)
     say(f"{type(provider).__name__} cluster is ready. To use it: set -a; . {places.environment}; set +a")
     say(f"kubectl and helm are in {places.binaries}")

@@ -1,11 +1,13 @@
 """
 The cluster of one node: starts and ends the programs, and says how they are.
 
-One machine carries one such node. `<run>/owner` says whose it is, and lives as long as the machine is up.
+One machine carries one such node. `<run>/owner` says whose it is, and lives as long as the machine is up. One that was brought up for a
+process, as test suites do, is nobody's once that process has ended: `<run>/keeper` names it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -22,8 +24,8 @@ READY_SECONDS = 180
 SYSTEM_IMAGES = {node.PAUSE_IMAGE: "pause", node.COREDNS_IMAGE: "coredns"}
 
 
-def up(places: Places) -> None:
-    """Starts what does not run. Raises `ClusterError`."""
+def up(places: Places, keeper: int | None = None) -> None:
+    """Starts what does not run; `keeper`: the process it is for, if it is not for whoever comes. Raises `ClusterError`."""
     if os.geteuid() != 0:
         raise ClusterError(
             "the one-node cluster needs root; as another user, start Docker and install kind, or set KUBECONFIG"
@@ -31,7 +33,7 @@ def up(places: Places) -> None:
     binaries.build(places, binaries.NODE)
     debian.install(debian.NODE_PACKAGES)
     archives = system_images(places)
-    _take_possession(places)
+    _take_possession(places, keeper)
     machine.prepare(places)
     certificates.make(places)
     _configure(places)
@@ -56,10 +58,10 @@ def down(places: Places) -> None:
     """
     Leaves nothing behind, whatever state `up` got into. Images and programs stay in the cache.
 
-    Of the node of another checkout nothing is touched, as long as that checkout exists.
+    Of the node of another checkout nothing is touched, as long as that checkout exists and whoever it was brought up for runs.
     """
     whose = owner(places)
-    if whose is None or (whose != places.checkout and whose.exists()):
+    if whose is None or (whose != places.checkout and whose.exists() and not _abandoned(places)):
         return
     left = Places(whose, places.cache, places.run)
     # All state goes, so nobody needs time to save any. The kubelet ends before the pods, which it would start anew.
@@ -76,6 +78,11 @@ def owner(places: Places) -> Path | None:
         return Path((places.run / "owner").read_text())
     except FileNotFoundError:
         return None
+
+
+def occupied(places: Places) -> bool:
+    """Whether this machine carries a node that somebody may still use."""
+    return owner(places) is not None and not _abandoned(places)
 
 
 def status(places: Places) -> list[str]:
@@ -128,8 +135,10 @@ def system_images(places: Places) -> list[Archive]:
     return archives
 
 
-def _take_possession(places: Places) -> None:
-    """Of a machine without an owner; what our cluster left when the machine went down is removed."""
+def _take_possession(places: Places, keeper: int | None) -> None:
+    """Of a machine without an owner; what our cluster left when the machine went down is removed, and what nobody uses any more."""
+    if _abandoned(places):
+        down(places)
     whose = owner(places)
     if whose and whose != places.checkout:
         hint = f"use it with KUBECONFIG={whose / '.cluster' / 'kubeconfig'}, or take it down there with `make cluster-down`"
@@ -141,7 +150,21 @@ def _take_possession(places: Places) -> None:
         raise ClusterError(reason)
     shutil.rmtree(places.state, ignore_errors=True)
     places.run.mkdir(parents=True)
+    if keeper is not None:
+        _keeper(places).write_text(json.dumps({"pid": keeper, "started": processes.started(keeper)}))
     (places.run / "owner").write_text(str(places.checkout))
+
+
+def _abandoned(places: Places) -> bool:
+    try:
+        keeper = json.loads(_keeper(places).read_text())
+    except FileNotFoundError:
+        return False
+    return bool(processes.started(keeper["pid"]) != keeper["started"])
+
+
+def _keeper(places: Places) -> Path:
+    return places.run / "keeper"
 
 
 def _configure(places: Places) -> None:

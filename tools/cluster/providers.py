@@ -41,13 +41,15 @@ class OneNode:
     """Kubernetes' own programs on this machine."""
 
     places: Places
+    keeper: int | None = None
+    """The process it is for, if it is not for whoever comes."""
 
     @property
     def kubeconfig(self) -> Path:
         return self.places.kubeconfig
 
     def up(self) -> None:
-        one_node.up(self.places)
+        one_node.up(self.places, self.keeper)
 
     def down(self) -> None:
         one_node.down(self.places)
@@ -156,7 +158,7 @@ class Given:
         return theirs if theirs and theirs.kubeconfig.resolve() == self.kubeconfig.resolve() else None
 
 
-def choose(places: Places, kubeconfig: str | None) -> Provider:
+def choose(places: Places, kubeconfig: str | None, keeper: int | None = None) -> Provider:
     """`kubeconfig`: the variable's value. A cluster that is in use already stays in use."""
     given = Path(kubeconfig) if kubeconfig else None
     if given and given.resolve() == places.kubeconfig.resolve():
@@ -168,7 +170,7 @@ def choose(places: Places, kubeconfig: str | None) -> Provider:
         return Given(places, given)
     if shutil.which("kind") and docker_engine():
         return Kind(places)
-    return OneNode(places)
+    return OneNode(places, keeper)
 
 
 def current(places: Places) -> Provider | None:
