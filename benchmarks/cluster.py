@@ -156,9 +156,10 @@ class Cluster:
     # --- pods
 
     @contextmanager
-    def pool_of(self, size: int) -> Iterator[None]:
-        """The pool has this size within the block, and its own afterwards."""
+    def pool_of(self, size: int | None = None) -> Iterator[None]:
+        """The pool has this size within the block, if none is given its own, whatever a burst needed; and is afterwards as it was."""
         before = self._sizes
+        size = before[0] if size is None else size
         self._resize(size, size)
         try:
             self.wait_until_settled()

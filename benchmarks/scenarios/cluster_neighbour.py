@@ -3,7 +3,7 @@ Other functions' first calls while a neighbour's burst runs in the cluster, besi
 
 The burst goes from zero to 20 calls at a time of a function that sleeps a second. Every two seconds another function is called, in both
 cases: a pod of the pool is there again by then where nobody else wants it. There are three bursts, since the calls that matter most are
-the few that come while a burst's pods start.
+the few that come while a burst's pods start; none leaves a larger pool to the next.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FirstCall:
 def run(mode: Mode) -> list[Figure]:
     calls, rounds = (CALLS_QUICK, 1) if mode == QUICK else (CALLS, ROUNDS)
     quiet, loud, burst_calls = list[FirstCall](), list[FirstCall](), 0
-    with Cluster() as cluster:
+    with Cluster() as cluster, cluster.pool_of():
         for round in range(rounds):
             shorts = _create(cluster, f"quiet-{round}", calls)
             cluster.wait_until_settled()
