@@ -52,7 +52,11 @@ class Traffic:
 
     async def _run(self) -> None:
         # A connection per call, as from many clients: each one is balanced anew.
-        connector = aiohttp.TCPConnector(limit=0, force_close=True, local_addr=(_unused_loopback_address(), 0))
+        to_loopback = self.url.startswith("http://127.")
+        source = (
+            (_unused_loopback_address(), 0) if to_loopback else None
+        )  # to a pod's own address none leads from there
+        connector = aiohttp.TCPConnector(limit=0, force_close=True, local_addr=source)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             await asyncio.gather(*(self._call_on(session, number) for number in range(self.callers)))

@@ -17,6 +17,7 @@ from lambent_core import pod_sharing
 from lambent_core.census import AgentEntry, Census
 from lambent_core.documents import PackageNotFound
 from lambent_core.link import BLOB_ABSENT, BLOB_LAST, Frame, FrameReader, FrameType, Report, encode
+from lambent_core.pace import WINDOW_FIRST
 from lambent_core.placement import EnvironmentId
 from lambent_core.pod_sharing import Opened, is_further, pod_of
 from lambent_core.runtime_pool import AgentId
@@ -279,7 +280,7 @@ async def test_a_pod_that_comes_when_nobody_wants_it_any_more_is_dismissed(world
 async def test_an_environment_is_given_up_where_no_pod_is_on_its_way_to_it(world: World) -> None:
     world.want(1)
     assert not world.fleet.spare(EnvironmentId(1)), "its pod is on its way"
-    for number in range(2, SPAWNING_MAX + 2):
+    for number in range(2, int(WINDOW_FIRST) + 2):
         world.want(number)
     assert world.fleet.spare(EnvironmentId(1)), "they are one too many"
     assert not world.fleet.spare(EnvironmentId(1)), "it is given up already"
