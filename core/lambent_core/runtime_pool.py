@@ -246,12 +246,11 @@ class RuntimePool:
         return needed - len(self.spawning)
 
     def _lacking(self, now: float, beside: Mapping[str, int]) -> int:
-        if now < self.spawn_at:
-            spare = 0
-        elif self.wanted:
-            spare = int(all(map(self._has_its_share, self.wanted)))  # R11
+        may_spare = now >= self.spawn_at  # R5
+        if self.wanted:  # R8; what is kept of R11 is no help to those who wait
+            spare = int((may_spare or bool(self.free)) and all(map(self._has_its_share, self.wanted)))
         else:
-            spare = self.target
+            spare = self.target if may_spare else 0
         lacking = self._unbegun(beside) + spare - len(self.free)
         return max(0, min(lacking, self.pace.at_once - len(self.spawning)))
 

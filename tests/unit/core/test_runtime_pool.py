@@ -299,6 +299,15 @@ def test_nothing_is_kept_for_others_while_agents_can_not_be_had() -> None:
     assert not agents.spawning, "the next is spawned after a pause"
 
 
+def test_what_is_kept_for_others_does_not_count_for_those_who_wait_while_agents_can_not_be_had() -> None:
+    agents = pool(size=2, spawning_max=9)
+    agents.step(Wanted(environment(1), "burst"))
+    agents.step(Connected(agent(1)))
+    agents.step(Connected(agent(2)))
+    assert agents.step(Gone(agent(3)), now=1) == [], "a pause begins"
+    assert agents.step(Wanted(environment(2), "burst"), now=1) == [Spawn(agent(4))]
+
+
 def test_in_a_pool_of_one_nothing_is_kept_for_others() -> None:
     agents = pool(size=1, spawning_max=9)
     agents.adjust()
