@@ -61,7 +61,7 @@ def no_postgres() -> str | None:
 
 
 AGENT = ROOT / "runtime-images" / "agent"
-UNIT = ["tests/unit", "tests/property", "tests/simulation", "tests/contract"]
+UNIT = ["tests/unit", "tests/property", "tests/contract"]
 SUITES = [
     Suite("lint", ["ruff", "check", *PYTHON_FOLDERS]),
     Suite("format", ["ruff", "format", "--check", *PYTHON_FOLDERS]),
@@ -72,6 +72,7 @@ SUITES = [
     Suite("unit", pytest("-n", "2", *UNIT)),
     Suite("agent vet", ["go", "vet", "./..."], folder=AGENT, cannot=no_go),
     Suite("agent unit", ["go", "test", "./..."], folder=AGENT, cannot=no_go),
+    Suite("simulation", pytest("-n", "2", "tests/simulation"), everyday=False),
     Suite("chart", pytest("tests/chart"), everyday=False),
     Suite("image registry", [sys.executable, "-m", "tests.image_registry.server"], everyday=False),
     Suite("integration", pytest("-n", "2", "--dist", "loadfile", "tests/integration"), everyday=False),
