@@ -20,7 +20,7 @@ import pytest
 
 from tests.cluster_tool import machine_state
 from tests.platform_process import wait_for
-from tools.cluster import binaries, debian, images, node, one_node, processes, providers
+from tools.cluster import binaries, control_groups, debian, images, node, one_node, processes, providers
 from tools.cluster.commands import ClusterError
 from tools.cluster.image_archives import Archive
 from tools.cluster.places import Places
@@ -156,6 +156,12 @@ def test_a_second_up_starts_nothing(places: Places) -> None:
     one_node.up(places)
     assert None not in pids
     assert [processes.running(name, places) for name in names] == pids
+
+
+def test_the_nodes_programs_share_the_processor_as_one_group(places: Places) -> None:
+    for daemon in node.daemons(places):
+        groups = Path(f"/proc/{processes.running(daemon.name, places)}/cgroup").read_text()
+        assert f"/{control_groups.DAEMONS}\n" in groups, daemon.name
 
 
 def test_another_checkout_is_told_whose_cluster_is_there(places: Places, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def _take_possession(places: Places, keeper: int | None) -> None:
     if reason:
         raise ClusterError(reason)
     shutil.rmtree(places.state, ignore_errors=True)
-    places.run.mkdir(parents=True)
+    places.run.mkdir(parents=True, exist_ok=True)  # whoever was killed right here has left it without an owner
     if keeper is not None:
         _keeper(places).write_text(json.dumps({"pid": keeper, "started": processes.started(keeper)}))
     (places.run / "owner").write_text(str(places.checkout))

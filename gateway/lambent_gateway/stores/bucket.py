@@ -14,6 +14,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -143,13 +144,13 @@ class BucketPackages:
 
     async def _delete(self, objects: list[_Object]) -> None:
         for each in objects:
-            await self._ask(self._gone, Key=each.key)
+            await self._ask(self._delete_object, Key=each.key)
 
-    def _gone(self, **request: Any) -> None:
-        try:
+    def _delete_object(self, **request: Any) -> None:
+        with suppress(
+            self._client.exceptions.NoSuchKey
+        ):  # another gateway was quicker: S3 does not mind, servers of others may
             self._client.delete_object(**request)
-        except self._client.exceptions.NoSuchKey:
-            """Another gateway was quicker. S3 does not mind, servers of others may."""
 
     def _list(self, **request: Any) -> list[_Object]:
         pages = self._client.get_paginator("list_objects_v2").paginate(**request)
