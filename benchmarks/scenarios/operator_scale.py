@@ -59,7 +59,13 @@ class InstantApi:
         return body
 
     async def delete(
-        self, resource: Resource, namespace: str | None, name: str, *, preconditions: dict[str, str] | None = None
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        preconditions: dict[str, str] | None = None,
+        grace_seconds: int | None = None,
     ) -> Object:
         raise NotImplementedError
 

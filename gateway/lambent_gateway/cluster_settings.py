@@ -56,6 +56,7 @@ def from_environment(environ: Mapping[str, str]) -> ClusterSettings:
             port=read.number("LAMBENT_PORT", 9000, 1, 65535),
             region=read.text("LAMBENT_REGION", "us-east-1"),
             account=read.text("LAMBENT_ACCOUNT", "000000000000"),
+            drain_seconds=read.number("LAMBENT_DRAIN_SECONDS", 30, 1, 3600),
         ),
         scaling=ScalingSettings(
             account_concurrency=read.number("LAMBENT_ACCOUNT_CONCURRENCY", limits.ACCOUNT_CONCURRENCY, 1, 100_000),

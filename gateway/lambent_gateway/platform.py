@@ -110,6 +110,7 @@ class Platform:
     application: Application
     invoke_api: InvokeApi
     serving: Serving
+    asynchronous: AsyncInvocations
     fleet: Fleet
     invoker: Invoker
     catalogue: Catalogue
@@ -220,7 +221,7 @@ async def assemble(
         new_request_id=new_request_id,
     )
     application = front(invoke_api, urls, build_app(parts, router(operating), *routers(census, invoker, serving)))
-    return Platform(endpoint, application, invoke_api, serving, fleet, invoker, catalogue, census)
+    return Platform(endpoint, application, invoke_api, serving, asynchronous, fleet, invoker, catalogue, census)
 
 
 def url_of(endpoint: str, function: Function) -> str | None:
@@ -316,7 +317,7 @@ def _asynchronous(
         limits=AsyncLimits(limits.concurrency_max, limits.concurrency_per_function_max),
     )
     asynchronous.start()
-    stack.push_async_callback(asynchronous.stop, settings.server.drain_seconds)
+    stack.push_async_callback(asynchronous.stop)
     return asynchronous
 
 

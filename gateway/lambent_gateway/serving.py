@@ -15,7 +15,7 @@ from types import FrameType
 import uvicorn
 
 from lambent_gateway.http import protocol_factory
-from lambent_gateway.platform import Platform, Serving
+from lambent_gateway.platform import Platform
 
 
 async def _nothing() -> None:
@@ -35,7 +35,7 @@ async def serve(
     `ready` is called once requests are answered.
 
     Told to end, it goes on serving for `linger_seconds`, not ready any more: until those who send it requests have been told too. Then what
-    runs has `drain_seconds` to end: requests, and beside them whatever `drained` waits for.
+    runs has `drain_seconds` to end: requests, attempts at asynchronous events, and whatever else `drained` waits for.
     """
     config = uvicorn.Config(
         platform.application,
@@ -48,7 +48,7 @@ async def serve(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(drain_seconds),
     )
-    server = _Server(config, platform.serving, ready, drained, linger_seconds)
+    server = _Server(config, platform, ready, drained, linger_seconds)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
     await server.serve([listener])
@@ -60,7 +60,7 @@ class _Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        serving: Serving,
+        platform: Platform,
         ready: Callable[[], None],
         drained: Callable[[], Awaitable[None]],
         linger_seconds: float,
@@ -68,7 +68,8 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._drained = drained
         self._linger_seconds = linger_seconds
-        self._serving = serving
+        self._serving = platform.serving
+        self._asynchronous = platform.asynchronous
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -84,7 +85,8 @@ class _Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._drained(), self.config.timeout_graceful_shutdown)
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await asyncio.gather(self._asynchronous.drain(), self._drained())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._serving.phase == "shutting down" or self._linger_seconds == 0:

@@ -123,12 +123,23 @@ class Kubernetes:
         return await self._request("PATCH", path, body, query=query, content_type=type)
 
     async def delete(
-        self, resource: Resource, namespace: str | None, name: str, *, preconditions: Mapping[str, str] | None = None
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        preconditions: Mapping[str, str] | None = None,
+        grace_seconds: int | None = None,
     ) -> Object:
-        """What is left of it (where finalizers keep it), or a Status. `preconditions`: `uid` and `resourceVersion` that it must have."""
+        """
+        What is left of it (where finalizers keep it), or a Status. `preconditions`: `uid` and `resourceVersion` that it must have.
+        `grace_seconds`: to end in, for a pod; None: its own.
+        """
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if preconditions:
             body["preconditions"] = dict(preconditions)
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
         return await self._request("DELETE", resource.path(namespace, name), body)
 
     async def watch(

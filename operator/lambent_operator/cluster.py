@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 CONTROLLER = "lambent.dev/operator"
 EVENT_NOTE_BYTES_MAX = 1024
 """events.k8s.io refuses longer notes."""
+GRACE_SECONDS = 30
+"""For a pod that no gateway has: nobody waits for an answer of it."""
 TOLD_MAX = 1_000
 """Events that need not be written again to know that they are there."""
 
@@ -71,7 +73,13 @@ class KubernetesApi(Protocol):
         type: str = MERGE_PATCH,
     ) -> Object: ...
     async def delete(
-        self, resource: kinds.Resource, namespace: str | None, name: str, *, preconditions: dict[str, str] | None = None
+        self,
+        resource: kinds.Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        preconditions: dict[str, str] | None = None,
+        grace_seconds: int | None = None,
     ) -> Object: ...
 
 
@@ -173,7 +181,13 @@ class Cluster:
 
     async def _delete_pod(self, change: DeletePod) -> None:
         try:
-            left = await self._api.delete(kinds.PODS, self._namespace, change.name, preconditions={"uid": change.uid})
+            left = await self._api.delete(
+                kinds.PODS,
+                self._namespace,
+                change.name,
+                preconditions={"uid": change.uid},
+                grace_seconds=GRACE_SECONDS,
+            )
         except NotFound:
             left = {}
         if left.get("kind") == "Pod" and left["metadata"].get("resourceVersion"):

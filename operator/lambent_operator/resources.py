@@ -78,7 +78,6 @@ class Function:
     """Its code is a container image: it needs no RuntimePool."""
     architecture: str = "x86_64"
     """Lambda's name."""
-    timeout_seconds: int = 3
     memory_mb: int = 128
     tmp_mb: int = 512
     pod: PodWishes | None = None
@@ -173,7 +172,6 @@ def parse_function(thing: Object) -> Function:
         runtime=sys.intern(spec["runtime"]) if spec.get("runtime") else None,
         image=spec.get("packageType") == "Image",
         architecture=next(iter(spec.get("architectures") or ("x86_64",))),
-        timeout_seconds=spec.get("timeout", 3),
         memory_mb=spec.get("memorySize", 128),
         tmp_mb=spec.get("ephemeralStorage", {}).get("size", 512),
         pod=_pod_wishes(spec.get("pod")),

@@ -39,7 +39,10 @@ EVERYTHING: Object = {
     "networkPolicy": {"metricsFrom": [{"namespaceSelector": {}}]},
 }
 """Values that make the chart render every object it knows, but for the HorizontalPodAutoscaler."""
-AUTOSCALED: Object = {"gateway": {"autoscaling": {"enabled": True}}}
+AUTOSCALED: Object = {
+    "gateway": {"autoscaling": {"enabled": True}},
+    "state": {"postgres": {"existingSecret": "events"}},
+}
 
 
 class Refused(Exception):

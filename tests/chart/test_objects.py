@@ -8,7 +8,7 @@ from typing import Any
 
 from lambent_gateway.cluster_settings import from_environment
 from lambent_operator.settings import read_settings
-from tests.chart.rendering import EVERYTHING, NAMESPACE, Object, Rendered, render
+from tests.chart.rendering import AUTOSCALED, EVERYTHING, NAMESPACE, Object, Rendered, render
 
 CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding"}
 ENVIRONMENT_LABELS = {
@@ -162,7 +162,7 @@ def test_one_pod_each_asks_for_no_budget() -> None:
 
 
 def test_the_autoscaler_takes_the_place_of_replicas() -> None:
-    rendered = render({"gateway": {"autoscaling": {"enabled": True, "minReplicas": 3}}})
+    rendered = render(AUTOSCALED | {"gateway": {"autoscaling": {"enabled": True, "minReplicas": 3}}})
     assert "replicas" not in rendered.one("StatefulSet", "lambent-gateway")["spec"]
     scaler = rendered.one("HorizontalPodAutoscaler", "lambent-gateway")["spec"]
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "lambent-gateway"}
@@ -267,6 +267,7 @@ def test_the_gateway_is_told_everything(default: Rendered) -> None:
         "LAMBENT_ENDPOINT": "http://lambent-gateway.lambent-system.svc:9000",
         "LAMBENT_LINK_KEY_FILE": "/var/run/lambent/link/key",
         "LAMBENT_LOG_LEVEL": "info",
+        "LAMBENT_DRAIN_SECONDS": "915",
         "LAMBENT_IDLE_SECONDS": "300",
         "LAMBENT_ACCOUNT_CONCURRENCY": "1000",
         "LAMBENT_ENVIRONMENTS_MAX": "1000",

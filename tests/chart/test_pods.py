@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.chart.rendering import Rendered, render
 
-DRAIN_SECONDS = 30
 LINGER_SECONDS = 5
-"""`ServerSettings.drain_seconds`: how long a gateway finishes what runs."""
+"""How long a gateway that is told to end goes on serving."""
+TIMEOUT_SECONDS_MAX = 900
 
 
 def test_every_pod_keeps_to_the_restricted_level(rendered: Rendered) -> None:
@@ -58,7 +58,10 @@ def test_what_lives_long_is_probed(rendered: Rendered) -> None:
 
 def test_a_gateway_that_leaves_has_time_to_finish(default: Rendered) -> None:
     pod = default.one("StatefulSet", "lambent-gateway")["spec"]["template"]["spec"]
-    assert pod["terminationGracePeriodSeconds"] >= LINGER_SECONDS + DRAIN_SECONDS + 5
+    (container,) = pod["containers"]
+    drain = next(int(variable["value"]) for variable in container["env"] if variable["name"] == "LAMBENT_DRAIN_SECONDS")
+    assert drain >= TIMEOUT_SECONDS_MAX
+    assert pod["terminationGracePeriodSeconds"] >= LINGER_SECONDS + drain + 5
 
 
 def test_the_operator_is_replaced_before_it_goes(default: Rendered) -> None:

@@ -22,6 +22,7 @@ def namespace(name: str) -> Object:
     return {"matchLabels": {"kubernetes.io/metadata.name": name}}
 
 
+OFFICE = {"ipBlock": {"cidr": "203.0.113.0/24"}}
 FUNCTIONS = {"namespaceSelector": namespace("default"), "podSelector": {"matchLabels": ENVIRONMENT}}
 
 
@@ -35,7 +36,7 @@ def test_functions_reach_the_gateway_dns_and_the_internet(default: Rendered) -> 
         "egress": [
             {
                 "to": [{"namespaceSelector": namespace("lambent-system"), "podSelector": {"matchLabels": GATEWAY}}],
-                "ports": [{"port": 9000, "protocol": "TCP"}, {"port": 9001, "protocol": "TCP"}],
+                "ports": [{"port": 9001, "protocol": "TCP"}],
             },
             {
                 "to": [{"namespaceSelector": namespace("kube-system")}],
@@ -58,6 +59,18 @@ def test_functions_can_be_kept_from_the_internet_and_let_to_more() -> None:
     assert egress[1:] == [database]
 
 
+def test_functions_that_call_functions_reach_the_api() -> None:
+    values = {"networkPolicy": {"functionEgress": {"gatewayAPI": True}, "gatewayFrom": [OFFICE]}}
+    rendered = render(values)
+    (gateway, *_) = rendered.one("NetworkPolicy", "lambent-functions")["spec"]["egress"]
+    assert gateway["ports"] == [{"port": 9000, "protocol": "TCP"}, {"port": 9001, "protocol": "TCP"}]
+    assert rendered.one("NetworkPolicy", "lambent-gateway")["spec"]["ingress"][0]["from"] == [
+        *({"podSelector": {"matchLabels": labels}} for labels in (GATEWAY, OPERATOR, TEST)),
+        FUNCTIONS,
+        OFFICE,
+    ]
+
+
 def test_the_whole_internet_has_no_exceptions() -> None:
     values: Object = {"networkPolicy": {"functionEgress": {"exceptCIDRs": []}}}
     egress = render(values).one("NetworkPolicy", "lambent-functions")["spec"]["egress"]
@@ -77,14 +90,12 @@ def test_everybody_calls_the_gateway_and_functions_alone_use_its_link(default: R
 
 
 def test_callers_can_be_named_and_the_platform_stays_among_them() -> None:
-    office = {"ipBlock": {"cidr": "203.0.113.0/24"}}
-    policy = render({"networkPolicy": {"gatewayFrom": [office]}}).one("NetworkPolicy", "lambent-gateway")
+    policy = render({"networkPolicy": {"gatewayFrom": [OFFICE]}}).one("NetworkPolicy", "lambent-gateway")
     assert policy["spec"]["ingress"][0]["from"] == [
         {"podSelector": {"matchLabels": GATEWAY}},
         {"podSelector": {"matchLabels": OPERATOR}},
         {"podSelector": {"matchLabels": TEST}},
-        FUNCTIONS,
-        office,
+        OFFICE,
     ]
 
 

@@ -147,6 +147,11 @@ def _names(values: Object) -> Iterator[str]:
         pytest.param(
             {"gateway": {"packages": {"s3": {"secretKey": "x"}}}}, "additional properties 'secretKey'", id="key itself"
         ),
+        pytest.param(
+            {"gateway": {"autoscaling": {"enabled": True}}},
+            "gateway.autoscaling.enabled is true and state.postgres.existingSecret is empty",
+            id="events on volumes of gateways that may be scaled away",
+        ),
         pytest.param({"state": {"postgres": {"key": "a b"}}}, "at '/state/postgres/key'", id="key of a Secret"),
         pytest.param(
             {"state": {"postgres": {"url": "x"}}}, "additional properties 'url'", id="connection string itself"

@@ -79,7 +79,13 @@ class ApiServer:
         return await self._request(lambda: self._patch(resource, name, body, subresource))
 
     async def delete(
-        self, resource: Resource, namespace: str | None, name: str, *, preconditions: dict[str, str] | None = None
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        preconditions: dict[str, str] | None = None,
+        grace_seconds: int | None = None,
     ) -> Object:
         return await self._request(lambda: self._delete_pod(name, preconditions or {}))
 

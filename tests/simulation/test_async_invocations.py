@@ -12,6 +12,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import pytest
@@ -127,7 +128,10 @@ class World:
             driver.start()
 
     async def end(self, patience_seconds: float) -> None:
-        await asyncio.gather(*(driver.stop(patience_seconds) for driver in self.drivers))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_seconds):
+                await asyncio.gather(*(driver.drain() for driver in self.drivers))
+        await asyncio.gather(*(driver.stop() for driver in self.drivers))
 
     def reserved(self) -> dict[str, int]:
         limits = {name: policy.reserved_concurrency for name, policy in self.policies.items()}

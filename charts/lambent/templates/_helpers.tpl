@@ -114,7 +114,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/* Who may always call the gateway: the operator, functions' pods, and `helm test`. */}}
+{{/* Who may always call the gateway: the operator, `helm test`, and where wanted functions' pods. */}}
 {{- define "lambent.ownCallers" -}}
 - podSelector:
     matchLabels:
@@ -125,10 +125,12 @@ topologySpreadConstraints:
 - podSelector:
     matchLabels:
       {{- include "lambent.selector" (list . "test") | nindent 6 }}
+{{- if .Values.networkPolicy.functionEgress.gatewayAPI }}
 - namespaceSelector:
     matchLabels:
       kubernetes.io/metadata.name: {{ .Values.functions.namespace }}
   podSelector:
     matchLabels:
       {{- include "lambent.environmentSelector" . | nindent 6 }}
+{{- end }}
 {{- end }}

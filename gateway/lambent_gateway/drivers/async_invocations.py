@@ -123,20 +123,25 @@ class AsyncInvocations:
         """What an earlier process of this owner had leased is due at once."""
         self._serving = asyncio.get_running_loop().create_task(self._serve())
 
-    async def stop(self, patience_seconds: float) -> None:
-        """Lets running attempts end for so long; what is then still running is due again at the next start."""
+    async def drain(self) -> None:
+        """Begins nothing more. Returns once nothing runs."""
+        self._stopping = True
+        self._news.set()
+        if self._attempts:
+            await asyncio.wait(self._attempts)
+
+    async def stop(self) -> None:
+        """What is still running is due again at the next start."""
         self._stopping = True
         self._news.set()
         if self._serving is not None:
             await self._serving
         for queued in self._claimed.waiting():
             self._endings.reschedule(queued.lease.id, RetryAt(self._clock.time(), queued.tries))
+        for attempt in self._attempts:
+            attempt.cancel()
         if self._attempts:
-            _, late = await asyncio.wait(self._attempts, timeout=patience_seconds)
-            for attempt in late:
-                attempt.cancel()
-            if late:
-                await asyncio.wait(late)
+            await asyncio.wait(self._attempts)
         await self._endings.close()
 
     def running(self) -> int:

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from lambent_core import dedicated_pools
+from lambent_core import dedicated_pools, limits
 from lambent_core.images import ARCHITECTURES
 from lambent_core.runtime_pools import RuntimePoolSpec
 from lambent_operator import labels
@@ -29,7 +29,8 @@ WAITING = Amounts(cpu_request_m=CPU_REQUEST_M_MIN, memory_request=64 * MIB, memo
 """Of a waiting pod whose pool says nothing: a started runtime takes 20 to 60 MB, and a pod without any request can't be resized."""
 TMP_MB = 512
 """Lambda's default for /tmp."""
-GRACE_SECONDS_MIN = 30
+GRACE_SECONDS = limits.TIMEOUT_SECONDS_MAX + 30
+"""To end in: an agent lets invocations end and then goes, and which time-outs a waiting pod's function will have nobody knows."""
 TOKEN_SECONDS = 3600
 TOKEN_FOLDER = "/var/run/lambent"  # noqa: S105
 CONTAINER = "runtime"
@@ -109,9 +110,7 @@ def pod_manifest(
         "serviceAccountName": wishes.service_account_name or "lambent-function",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": max(
-            GRACE_SECONDS_MIN, function.timeout_seconds if function is not None else 0
-        ),
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": {
             "runAsUser": USER_ID,
             "runAsGroup": USER_ID,

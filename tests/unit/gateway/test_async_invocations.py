@@ -103,7 +103,7 @@ def test_an_event_is_run_once_as_it_was_accepted() -> None:
         )
         await world.driver.accept(asked)
         await world.until_empty()
-        await world.driver.stop(0)
+        await world.driver.stop()
         assert seen == [asked]
 
     run(test())
@@ -133,7 +133,7 @@ def test_function_errors_are_tried_again_after_a_minute_and_after_two_more() -> 
                 "setbacks": 0,
             }
         ]
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -148,7 +148,7 @@ def test_throttles_and_failures_of_the_platform_back_off_and_use_up_no_attempt()
         times = [round(at) for at, _ in world.attempts]
         assert times == [0, 1, 3, 7, 67, 68]
         assert world.dropped == []
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -165,7 +165,7 @@ def test_a_retry_is_in_time_however_slowly_it_was_written() -> None:
         await world.accept("id")
         await world.until_empty()
         assert [at for at, _ in world.attempts] == [0, pytest.approx(1, abs=0.1)]
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -183,7 +183,7 @@ def test_our_own_mistake_is_a_failure_of_the_platform() -> None:
             await world.until_empty()
         assert len(world.attempts) == 2
         assert logs[0]["event"] == "an attempt failed in the gateway itself"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     world = World(broken)
     run(test())
@@ -197,7 +197,7 @@ def test_events_of_a_function_that_may_not_run_are_given_up_at_once() -> None:
         await world.until_empty()
         assert world.attempts == []
         assert world.dropped == [("f", "ZeroReservedConcurrency")] * 6
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -214,7 +214,7 @@ def test_events_of_a_deleted_function_are_dropped() -> None:
         await world.until_empty()
         assert world.dropped == [("f", "FunctionDeleted"), ("g", "FunctionDeleted")]
         assert len(world.attempts) == 2
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -227,7 +227,7 @@ def test_an_event_that_grew_too_old_while_nobody_served_is_given_up() -> None:
         world.driver.start()
         await world.until_empty()
         assert world.dropped == [("f", "EventAgeExceeded")]
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -248,7 +248,7 @@ def test_no_function_takes_more_than_its_share_and_none_is_kept_back() -> None:
         assert (world.most_running, world.driver.running()) == (5, 3), "D3"
         await world.until_empty()
         assert len(world.attempts) == 30
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -261,7 +261,7 @@ def test_a_reservation_is_not_run_into() -> None:
         await world.until_empty()
         assert world.most_running == 2
         assert [round(at) for at, _ in world.attempts] == [0, 0, 1, 1, 2, 2]
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -291,7 +291,7 @@ def test_a_backlog_of_short_runs_does_not_wait_for_a_claim_each() -> None:
         assert world.most_running == 2, "D3"
         assert [id for _, id in world.attempts] == sorted(id for _, id in world.attempts), "C1"
         assert not world.driver._attempts and not world.driver._running, "nothing is remembered of what has ended"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -304,7 +304,7 @@ def test_no_more_than_64_of_a_function_are_claimed_ahead() -> None:
         world.driver.start()
         await world.until_empty()
         assert 40 < max(queue.leased) <= 2 + 64
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -318,7 +318,7 @@ def test_runs_that_take_longer_than_a_second_are_not_claimed_ahead(seconds: floa
         await asyncio.sleep(5.5 * seconds)
         others = await world.queue.claim(world.clock.time(), Room(99, 99, {}), lease_seconds=1, owner="another")
         assert (len(world.attempts), len(others.events)) == (12, 8)
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -337,7 +337,7 @@ def test_runs_that_have_become_long_are_claimed_ahead_no_more() -> None:
         others = await world.queue.claim(world.clock.time(), Room(999, 999, {}), lease_seconds=1, owner="another")
         assert 90 < begun < 110
         assert len(others.events) == 200 - begun
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -358,7 +358,7 @@ def test_what_waited_too_long_to_end_within_its_lease_is_given_back() -> None:
             running = world.attempts[-1][1]
             others = await world.queue.claim(world.clock.time(), Room(99, 99, {}), lease_seconds=0, owner="another")
             assert running not in {queued.event.request_id for queued in others.events}
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -383,7 +383,7 @@ def test_what_has_no_room_is_left_to_others(limits: AsyncLimits, reserved: dict[
             await asyncio.sleep(10)
         others = await world.queue.claim(world.clock.time(), Room(99, 99, {}), lease_seconds=1, owner="another")
         assert (len(world.attempts), len(others.events)) == (begun, 12 - begun)
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -403,7 +403,7 @@ def test_behind_what_was_claimed_ahead_nothing_more_is_claimed() -> None:
         others = await world.queue.claim(world.clock.time(), Room(99, 99, {}), lease_seconds=1, owner="another")
         assert "late" in {queued.event.request_id for queued in others.events}
         assert len(others.events) < 20 - len(world.attempts) + 1, "some were claimed ahead"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -427,7 +427,7 @@ def test_what_waits_for_its_function_is_not_joined_by_more_of_it() -> None:
             await world.accept(f"news {n}", function="g")
             await asyncio.sleep(1)
         assert leased() == before
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -440,7 +440,7 @@ def test_no_more_is_claimed_ahead_than_is_over_before_the_next_claim() -> None:
         world.driver.start()
         await world.until_empty()
         assert max(queue.leased) < 40, "it does not go on growing while some wait"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -457,7 +457,7 @@ def test_who_comes_next_does_not_wait_until_the_end_of_the_last_is_on_disk() -> 
         await world.accept("a", "b", "c")
         await world.until_empty()
         assert world.attempts == [(0, "a"), (1, "b"), (2, "c")]
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -480,7 +480,7 @@ def test_a_full_gateway_does_not_look_at_the_queue() -> None:
             await world.accept(f"{n}")
             await asyncio.sleep(1)
         assert len(looks) == before
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -491,12 +491,12 @@ def test_a_retry_keeps_its_time_over_a_restart() -> None:
         world.driver.start()
         await world.accept("id")
         await asyncio.sleep(10)
-        await world.driver.stop(0)
+        await world.driver.stop()
         restarted = World(answers(OK), queue=world.queue)
         restarted.driver.start()
         await restarted.until_empty()
         assert restarted.attempts == [(pytest.approx(60, abs=0.1), "id")]
-        await restarted.driver.stop(0)
+        await restarted.driver.stop()
 
     run(test())
 
@@ -515,7 +515,7 @@ def test_what_was_claimed_ahead_is_given_back() -> None:
         await asyncio.sleep(100)
         assert world.driver.running() == 2
         free = await world.queue.claim(world.clock.time(), Room(99, 99, {}), lease_seconds=0, owner="another")
-        await world.driver.stop(0)
+        await world.driver.stop()
         claimed = await world.queue.claim(world.clock.time(), Room(99, 99, {}), lease_seconds=1, owner="another")
         assert len(free.events) < len(claimed.events), "some were claimed ahead"
         begun = {id for _, id in world.attempts[:-2]}
@@ -554,7 +554,7 @@ def test_it_looks_at_the_queue_when_something_happens_and_not_all_the_time() -> 
         assert len(looks) <= 10
         assert len(hastened) == 1, "once, at the start: the clock was not set"
         assert len(recovered) == 1, "once, at the start: no claim was lost"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -568,7 +568,7 @@ def test_a_clock_set_back_does_not_put_off_a_retry() -> None:
         world.clock.ahead -= 86_400
         await world.until_empty()
         assert world.attempts[1][0] <= 121
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -584,7 +584,7 @@ def test_a_clock_set_back_is_noticed_within_a_minute() -> None:
         first, second, third = (at for at, _ in world.attempts)
         assert (first, second) == (0, 60)
         assert third <= 120, "and not at 180, when it would have been due"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -605,7 +605,7 @@ def test_a_clock_that_is_corrected_has_not_been_set_back() -> None:
             await world.accept(f"after {seconds}")
             await asyncio.sleep(0.1)
             assert len(hastened) == times, f"set back by {seconds} s"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -619,7 +619,7 @@ def test_an_event_is_nobody_elses_for_as_long_as_an_attempt_may_take() -> None:
         others = await world.queue.claim(world.clock.time(), Room(9, 9, {}), lease_seconds=1, owner="another")
         assert not others.events
         await world.until_empty()
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -635,7 +635,7 @@ def test_a_clock_set_ahead_does_not_run_twice_what_is_running() -> None:
         await world.until_empty()
         assert [id for _, id in world.attempts] == ["a", "b"], "D2"
         assert world.dropped == []
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -650,7 +650,7 @@ def test_what_an_earlier_process_had_begun_is_run_again() -> None:
         world.driver.start()
         await world.until_empty()
         assert sorted(id for _, id in world.attempts) == ["0", "1", "2"]
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -661,7 +661,8 @@ def test_stopping_lets_end_what_runs_and_begins_nothing() -> None:
         world.driver.start()
         await world.accept("a", "b")
         await asyncio.sleep(1)
-        await world.driver.stop(60)
+        await world.driver.drain()
+        await world.driver.stop()
         assert [id for _, id in world.attempts] == ["a"]
         assert asyncio.get_running_loop().time() == pytest.approx(10)
         assert ((await world.queue.backlog()).depth, world.driver.running()) == (1, 0)
@@ -671,13 +672,13 @@ def test_stopping_lets_end_what_runs_and_begins_nothing() -> None:
     run(test())
 
 
-def test_what_does_not_end_in_time_is_free_again() -> None:
+def test_what_did_not_end_in_time_is_free_again() -> None:
     async def test() -> None:
         world = World(takes(1_000))
         world.driver.start()
         await world.accept("a")
         await asyncio.sleep(1)
-        await world.driver.stop(5)
+        await world.driver.stop()
         claimed = await world.queue.claim(world.clock.time(), Room(9, 9, {}), lease_seconds=1, owner="next")
         assert [(queued.event.request_id, queued.tries.attempts) for queued in claimed.events] == [("a", 0)]
 
@@ -731,7 +732,7 @@ def test_a_store_that_refuses_for_a_while_loses_nothing() -> None:
         await world.until_empty()
         assert [id for _, id in world.attempts] == ["a"], "its end was kept until it could be written (D2)"
         assert world.dropped == []
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -761,7 +762,7 @@ def test_an_event_whose_claim_was_not_answered_is_run_all_the_same_and_nothing_t
         assert [id for _, id in world.attempts] == ["a", "b"], "long before its lease ends"
         await world.until_empty()
         assert len(world.attempts) == 2, "D2"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -781,7 +782,7 @@ def test_an_event_claimed_anew_while_its_end_was_written_ends_by_its_last_lease(
         await world.accept("b")  # makes it look at the queue: the lease of "a" has ended
         await world.until_empty()
         assert [id for _, id in world.attempts] == ["a", "b"], "D2"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -801,7 +802,7 @@ def test_a_shared_queue_is_looked_at_although_nothing_happens_here() -> None:
         await world.queue.claim(world.clock.time(), Room(9, 9, {}), lease_seconds=30, owner="dead")
         await world.until_empty()
         assert [id for _, id in world.attempts] == ["theirs", "leased"], "when the lease of the dead has ended"
-        await world.driver.stop(0)
+        await world.driver.stop()
 
     run(test())
 
@@ -817,7 +818,8 @@ def test_stopping_waits_until_the_last_end_is_on_disk() -> None:
         world.driver.start()
         await world.accept("a")
         await asyncio.sleep(1)
-        await world.driver.stop(60)
+        await world.driver.drain()
+        await world.driver.stop()
         assert (await world.queue.backlog()).depth == 0
 
     run(test())
@@ -834,7 +836,7 @@ def test_stopping_gives_back_what_a_claim_under_way_brings() -> None:
         await world.accept("a")
         world.driver.start()
         await asyncio.sleep(0.5)
-        await world.driver.stop(60)
+        await world.driver.stop()
         assert world.attempts == []
         others = await world.queue.claim(world.clock.time(), Room(9, 9, {}), lease_seconds=1, owner="another")
         assert [queued.event.request_id for queued in others.events] == ["a"]
@@ -852,7 +854,7 @@ def test_stopping_does_not_wait_for_a_store_that_refuses() -> None:
         queue.full = True
         await asyncio.sleep(10)
         with capture_logs() as logs:
-            await world.driver.stop(0)
+            await world.driver.stop()
         assert asyncio.get_running_loop().time() < 14
         assert logs[-1] == {
             "event": "the ends of events can't be stored",
@@ -866,6 +868,6 @@ def test_stopping_does_not_wait_for_a_store_that_refuses() -> None:
 
 def test_stopping_what_never_started() -> None:
     async def test() -> None:
-        await World(answers()).driver.stop(0)
+        await World(answers()).driver.stop()
 
     run(test())

@@ -43,7 +43,7 @@ def test_the_pod_of_a_pool() -> None:
             "serviceAccountName": "lambent-function",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": 30,
+            "terminationGracePeriodSeconds": 930,
             "securityContext": {
                 "runAsUser": 993,
                 "runAsGroup": 993,
@@ -131,7 +131,6 @@ def test_what_a_pool_and_a_function_may_ask_for_besides() -> None:
         ),
     )
     own = function(
-        timeout_seconds=900,
         memory_mb=1769,
         tmp_mb=2048,
         pod=PodWishes("mailer", "kata", (("disk", "nvme"),), ({"secretRef": {"name": "passwords"}, "prefix": "P_"},)),
@@ -177,7 +176,7 @@ def test_what_a_pool_and_a_function_may_ask_for_besides() -> None:
     }
     assert manifest["spec"] == plain["spec"] | {
         "serviceAccountName": "mailer",
-        "terminationGracePeriodSeconds": 900,
+        "terminationGracePeriodSeconds": 930,
         "containers": [container],
         "volumes": [*plain["spec"]["volumes"][:2], {"name": "tmp", "emptyDir": {"sizeLimit": "2048Mi"}}],
         "imagePullSecrets": [{"name": "registry"}],
@@ -228,7 +227,7 @@ DIGEST = f"sha256:{'ab' * 32}"
 
 def test_the_pod_of_an_image() -> None:
     pool = f"function/hello/4/registry.example.com/team/fn@{DIGEST}"
-    own = function(image=True, runtime=None, architecture="arm64", memory_mb=256, timeout_seconds=60, tmp_mb=1024)
+    own = function(image=True, runtime=None, architecture="arm64", memory_mb=256, tmp_mb=1024)
     manifest = pod_manifest(
         "hello-x",
         pool=pool,
@@ -274,7 +273,7 @@ def test_the_pod_of_an_image() -> None:
             "serviceAccountName": "lambent-function",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": 60,
+            "terminationGracePeriodSeconds": 930,
             "securityContext": {
                 "runAsUser": 993,
                 "runAsGroup": 993,

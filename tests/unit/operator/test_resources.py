@@ -148,7 +148,6 @@ def test_a_function() -> None:
         deleting=True,
         finalizers=("x",),
         runtime="python3.11",
-        timeout_seconds=60,
         memory_mb=512,
         tmp_mb=1024,
         pod=PodWishes("mailer", "kata", (("a", "1"), ("b", "2")), ({"secretRef": {"name": "s"}},)),
