@@ -52,6 +52,14 @@ class ReportFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveAlone:
+    """Has the pool left alone for a while; whoever wants an agent of it waits."""
+
+    pool: str
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
 class SetFinalizers:
     function: Identity
     version: int
@@ -77,7 +85,7 @@ class Event:
     """What tells this occurrence from others: the same is told once, whatever restarts."""
 
 
-Change = CreatePod | AdoptPod | ResizePod | DeletePod | ReportFailure | SetFinalizers | WriteStatus | Event
+Change = CreatePod | AdoptPod | ResizePod | DeletePod | ReportFailure | LeaveAlone | SetFinalizers | WriteStatus | Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from lambent_operator.changes import (
     CreatePod,
     DeletePod,
     Event,
+    LeaveAlone,
     ReportFailure,
     ResizePod,
     SetFinalizers,
@@ -132,6 +133,8 @@ class Cluster:
             case ReportFailure():
                 log.warning("no environment", agent=change.agent, pool=change.pool, reason=change.trouble.reason)
                 await self._report_failure(change.gateway, change.agent, change.trouble)
+            case LeaveAlone():
+                log.warning("no room", pool=change.pool, reason=change.trouble.reason)
             case SetFinalizers():
                 body = {"metadata": {"finalizers": list(change.finalizers), "resourceVersion": str(change.version)}}
                 await self._patch(change.function, body)

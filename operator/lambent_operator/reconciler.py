@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from lambent_operator.census import Agent, Census, Touched
-from lambent_operator.changes import Change, Plan, ReportFailure, ResizePod, WriteStatus
+from lambent_operator.changes import Change, LeaveAlone, Plan, ReportFailure, ResizePod, WriteStatus
 from lambent_operator.cluster import Cluster, PodRefused, ResizeRefused
 from lambent_operator.manifests.pod import AgentSource, Link
 from lambent_operator.metrics import Metrics
@@ -252,7 +252,7 @@ class Reconciler:
 
     async def _do(self, key: Key, plan: Plan) -> float | None:
         for change in plan.changes:
-            if isinstance(change, ReportFailure):
+            if isinstance(change, ReportFailure | LeaveAlone):
                 self._tell_trouble(change.pool, change.trouble)
             try:
                 await self._cluster.perform(change)

@@ -20,7 +20,7 @@ BACK_OFF_SECONDS_MIN, BACK_OFF_SECONDS_MAX = 2.0, 60.0
 class Kind:
     advice: str
     patience_seconds: float = 0.0
-    """How long a pod may be in it before it is given up; of no account where it is found before there is a pod."""
+    """How long a pod may be in it before it is given up, and somebody wait for a pod that is refused."""
     capacity: bool = False
     """Room may be found by waiting: whoever wants an environment waits. Else they are told at once."""
     image_patience_seconds: float | None = None
@@ -64,7 +64,7 @@ KINDS: Mapping[str, Kind] = {
         capacity=True,
     ),
     "QuotaExceeded": Kind(
-        "Raise the namespace's ResourceQuota, or lower functions' memory or concurrency.", capacity=True
+        "Raise the namespace's ResourceQuota, or lower functions' memory or concurrency.", _ROOM_SECONDS, capacity=True
     ),
     "PodSecurityViolation": Kind(
         "Lambent's pods keep to the level restricted: look for a stricter policy, or one that changes pods."

@@ -8,7 +8,8 @@ Two of its operators run, as the two namespaces have other kinds to watch and ot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 import kopf
@@ -23,6 +24,24 @@ WORKER_IDLE_SECONDS = 0.05
 """kopf has a task for each object that an event came of; without daemons or retries it has nothing to stay for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """
+    Between attempts at one request, in seconds, without end: kopf would give up after a minute of an API server that refuses.
+
+    None is long: until the next attempt nothing is seen.
+    """
+
+    first: float = 0.25
+    most: float = 2.0
+
+    def __iter__(self) -> Iterator[float]:
+        pause = self.first
+        while True:
+            yield pause
+            pause = min(2 * pause, self.most)
+
+
 async def watch(
     access: ClusterAccess,
     namespace: str,
@@ -30,6 +49,7 @@ async def watch(
     *,
     pod_selector: str,
     stop: asyncio.Event,
+    pauses: Pauses = Pauses(),
 ) -> None:
     """Until `stop` is set, or kopf gives up: then it raises. The pods it sees are those that the selector names."""
     registry = kopf.OperatorRegistry()
@@ -41,6 +61,7 @@ async def watch(
     settings.scanning.disabled = True
     settings.queueing.idle_timeout = WORKER_IDLE_SECONDS
     settings.watching.chunk_size = PAGE_OBJECTS
+    settings.networking.error_backoffs = pauses
     settings.watching.label_selectors["", "v1", "pods"] = pod_selector
     await kopf.operator(
         registry=registry,

@@ -148,16 +148,17 @@ async def test_an_image_that_cannot_be_pulled_is_told_to_everybody_once(here: Wo
     await until(lambda: _phase(here, "python-4", "Running"), "the pod runs")
 
 
-async def test_a_quota_that_is_used_up_is_told(here: World) -> None:
+async def test_who_wants_more_than_the_quota_waits_for_it(here: World) -> None:
     gateway = await here.start_gateway()
     await here.put_pool()
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     await here.api.create(QUOTAS, here.namespace, quota)
     here.start_operator()
     gateway.put(wanted("python-1"))
-    await until(lambda: "python-1" in gateway.failures, "the gateway is told")
-    assert gateway.failures["python-1"]["reason"] == "QuotaExceeded"
-    assert "exceeded quota" in gateway.failures["python-1"]["message"]
+    await until(lambda: _is(here.pool_conditions(), "Ready", ("False", "QuotaExceeded")), "the pool says so")
+    await here.api.delete(QUOTAS, here.namespace, "none")
+    await until(lambda: _phase(here, "python-1", "Running"), "the pod runs")
+    assert gateway.failures == {}
 
 
 async def test_a_function_with_pods_of_its_own(here: World) -> None:

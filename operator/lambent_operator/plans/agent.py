@@ -12,7 +12,17 @@ from dataclasses import dataclass
 
 from lambent_core import dedicated_pools
 from lambent_operator.census import Agent
-from lambent_operator.changes import AdoptPod, Change, CreatePod, DeletePod, Event, Plan, ReportFailure, ResizePod
+from lambent_operator.changes import (
+    AdoptPod,
+    Change,
+    CreatePod,
+    DeletePod,
+    Event,
+    LeaveAlone,
+    Plan,
+    ReportFailure,
+    ResizePod,
+)
 from lambent_operator.manifests.pod import AgentSource, Link, amounts_for, pod_manifest
 from lambent_operator.resources import Function, GatewayPod, Identity, Pod, RuntimePool
 from lambent_operator.troubles import PoolTrouble, Trouble
@@ -69,7 +79,11 @@ def plan_agent(view: AgentView, *, namespace: str, link: Link, source: AgentSour
 def plan_refused(view: AgentView, trouble: Trouble) -> Plan:
     """The API server refused to make its pod."""
     agent = view.agent
-    return Plan() if agent is None else Plan([ReportFailure(agent.told.id, agent.gateway, agent.told.pool, trouble)])
+    if agent is None:
+        return Plan()
+    if view.wanted_seconds < trouble.patience_seconds:
+        return Plan([LeaveAlone(agent.told.pool, trouble)], LOOK_AGAIN_SECONDS)
+    return Plan([ReportFailure(agent.told.id, agent.gateway, agent.told.pool, trouble)])
 
 
 def own_pool(pool: str) -> str | None:

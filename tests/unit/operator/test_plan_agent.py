@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lambent_operator.changes import AdoptPod, CreatePod, DeletePod, Event, Plan, ReportFailure, ResizePod
+from lambent_operator.changes import AdoptPod, CreatePod, DeletePod, Event, LeaveAlone, Plan, ReportFailure, ResizePod
 from lambent_operator.manifests.pod import amounts_for, pod_manifest
 from lambent_operator.plans.agent import AgentView, own_pool, plan_agent, plan_refused
 from lambent_operator.resources import PodWishes
@@ -122,9 +123,15 @@ def test_a_pod_that_ended_before_it_connected_is_a_failure() -> None:
 
 
 def test_a_refused_pod_is_a_failure() -> None:
-    why = Trouble("QuotaExceeded", "exceeded quota")
+    why = Trouble("ServiceAccountMissing", "error looking up service account")
     assert plan_refused(AgentView("a", agent=wanted()), why) == Plan([failure(why)])
     assert plan_refused(AgentView("a"), why) == Plan()  # nobody wants it any more
+
+
+def test_who_wants_a_pod_that_a_quota_refuses_waits_as_for_a_node() -> None:
+    waits = AgentView("a", agent=wanted(), wanted_seconds=29.0)
+    assert plan_refused(waits, QUOTA) == Plan([LeaveAlone("python3.11", QUOTA)], 1.0)
+    assert plan_refused(replace(waits, wanted_seconds=30.0), QUOTA) == Plan([failure(QUOTA)])
 
 
 def test_a_free_agent_is_left_alone() -> None:
