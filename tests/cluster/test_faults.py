@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lambent_core.ownership import Ownership
+from tests.cluster.events import no_event_lost
 from tests.cluster.installation import GATEWAYS, Installation, Object, function, wait_for
 from tests.cluster.traffic import Traffic, traffic
 from tools.cluster import node, one_node, processes
@@ -60,7 +60,11 @@ def lost_with_the_process(calls: Traffic, most: int) -> None:
 
 
 def test_without_the_operator_what_is_warm_is_served_and_it_goes_on_where_it_was(lambent: Installation) -> None:
-    with lambent.applied(function("warm"), function("cold")), traffic(lambent.endpoint, "warm") as calls:
+    with (
+        lambent.applied(function("warm"), function("cold")),
+        no_event_lost(lambent),
+        traffic(lambent.endpoint, "warm") as calls,
+    ):
         before = lambent.platform_pods("operator")
         kill(lambent, lambent.system, *before)
         calls.flows()
@@ -110,35 +114,22 @@ def test_what_a_gateway_ran_for_another_is_answered_though_it_is_killed(lambent:
 
 
 def test_asynchronous_events_survive_the_gateway(lambent: Installation) -> None:
-    """Each runs to its end at least once; the function's log tells of all of them."""
-    code = "def handler(event, context):\n    print('ran', event)\n    return event\n"
-    with lambent.applied(function("later", code)):
-        accepted = []
-        for number in range(60):
-            answer = lambent.client.invoke(FunctionName="later", InvocationType="Event", Payload=str(number))
-            assert answer["StatusCode"] == 202 and answer["Payload"].read() == b""
-            accepted.append(number)
-            if number == 30:
-                kill(lambent, lambent.system, *lambent.platform_pods("gateway"))
-                wait_for(
-                    "all gateways",
-                    lambda: len(now := lambent.platform_pods("gateway")) == GATEWAYS and all_ready(now),
-                )
-                wait_for("the Service to lead to them", lambda: lambent.serves("later"))
-        wait_for("all of them to run", lambda: ran(lambent, "later") >= set(accepted))
-
-
-def ran(lambent: Installation, name: str) -> set[int]:
-    """What the function printed, as its log has it."""
-    with urllib.request.urlopen(f"{lambent.endpoint}/lambent/v1/functions/{name}/logs", timeout=30) as log:
-        lines = log.read().decode().splitlines()
-    return {int(line.rpartition("ran ")[2].split('"')[0].split("\\n")[0]) for line in lines if "ran " in line}
+    with no_event_lost(lambent):
+        kill(lambent, lambent.system, *lambent.platform_pods("gateway"))
+        wait_for(
+            "all gateways",
+            lambda: len(now := lambent.platform_pods("gateway")) == GATEWAYS and all_ready(now),
+        )
+        wait_for("the Service to lead to them", lambda: lambent.serves("later"))
 
 
 def test_a_function_pod_that_is_killed_takes_its_own_call_with_it_alone(lambent: Installation) -> None:
-    with lambent.applied(function("warm")), traffic(lambent.endpoint, "warm", callers=4) as calls:
-        victims = lambent.pods_of("warm")
-        kill(lambent, lambent.functions, victims[0])
+    with (
+        lambent.applied(function("warm")),
+        no_event_lost(lambent),
+        traffic(lambent.endpoint, "warm", callers=4) as calls,
+    ):
+        kill(lambent, lambent.functions, lambent.pods_of("warm")[0], *lambent.pods_of("later"))
         calls.flows(100)
     assert calls.failed.keys() <= {"500"} and sum(calls.failed.values()) <= 1, str(calls)
 
@@ -147,12 +138,13 @@ def test_a_node_drain_moves_environments_without_a_failed_call(lambent: Installa
     """The eviction API, as `kubectl drain` uses it; on one node the others of its pods have nowhere else to go."""
     with (
         lambent.applied(function("warm"), function("slow", SLOW, timeout=60)),
+        no_event_lost(lambent),
         traffic(lambent.endpoint, "warm", callers=4) as calls,
         ThreadPoolExecutor(1) as behind,
     ):
         running = behind.submit(lambent.invoke, "slow", LONG_SECONDS)
         wait_for("the slow one's pod", lambda: lambent.pods_of("slow"))
-        evicted = [*lambent.pods_of("warm"), *lambent.pods_of("slow")]
+        evicted = [pod for name in ("warm", "slow", "later") for pod in lambent.pods_of(name)]
         for pod in evicted:
             lambent.evict(pod)
         calls.flows(100)
@@ -168,7 +160,11 @@ def pods_here(lambent: Installation) -> list[Object]:
 
 @pytest.mark.parametrize("component", ["operator", "gateway"])
 def test_a_rolling_upgrade_fails_no_call(lambent: Installation, component: str) -> None:
-    with lambent.applied(function("warm"), function("fresh")), traffic(lambent.endpoint, "warm", callers=4) as calls:
+    with (
+        lambent.applied(function("warm"), function("fresh")),
+        no_event_lost(lambent),
+        traffic(lambent.endpoint, "warm", callers=4) as calls,
+    ):
         before = uids(lambent.platform_pods(component))
         lambent.upgrade(**{component: {"podAnnotations": {"lambent.dev/test": f"{time.time()}"}}})
         wait_for(
@@ -241,7 +237,11 @@ def test_while_the_api_server_is_away_what_is_warm_is_served(lambent: Installati
 
     The controller manager ends with it, as one does that can't renew its Lease: one that went on would take the node for lost.
     """
-    with lambent.applied(function("warm"), function("cold")), traffic(lambent.endpoint, "warm") as calls:
+    with (
+        lambent.applied(function("warm"), function("cold")),
+        no_event_lost(lambent),
+        traffic(lambent.endpoint, "warm") as calls,
+    ):
         before = restarts(lambent.platform_pods("gateway"))
         with stopped("kube-controller-manager", places):
             with stopped("kube-apiserver", places):

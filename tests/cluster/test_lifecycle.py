@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,16 @@ def test_from_kubectl_apply_to_zero_and_away(lambent: Installation) -> None:
     wait_for("the end of its pods", lambda: not lambent.pods_of("lives"))
     with pytest.raises(lambent.client.exceptions.ResourceNotFoundException):
         lambent.client.invoke(FunctionName="lives")
+
+
+def test_what_runs_when_its_function_is_deleted_is_answered(lambent: Installation) -> None:
+    slow = "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n"
+    with lambent.applied(function("doomed", slow, timeout=30)), ThreadPoolExecutor(1) as behind:
+        running = behind.submit(lambent.invoke, "doomed", 5)
+        wait_for("it to run", lambda: lambent.function("doomed")["status"]["environments"]["busy"] == 1)
+        lambent.kubectl("delete", "fn", "doomed", "--timeout=60s")
+        assert running.result() == 5
+        assert not lambent.pods_of("doomed")
 
 
 def test_a_call_with_curl(lambent: Installation) -> None:

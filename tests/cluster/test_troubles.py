@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.cluster.installation import Installation, Object, function, wait_for
-from tests.cluster.traffic import traffic
+from tests.cluster.traffic import Traffic, traffic
 
 pytestmark = pytest.mark.timeout(240)
 ACTIVE = "--for=jsonpath={.status.state}=Active"
@@ -75,9 +75,18 @@ def refused(lambent: Installation, name: str) -> str:
     return f"{status} {caught.value}"
 
 
+@contextmanager
+def a_neighbour_is_served(lambent: Installation) -> Iterator[Traffic]:
+    """All the time while the block runs."""
+    with lambent.applied(function("neighbour")), traffic(lambent.endpoint, "neighbour", callers=2) as calls:
+        yield calls
+        calls.flows()
+    assert calls.failed == {}, str(calls)
+
+
 def test_a_function_that_crashes_at_init_says_so_and_makes_no_storm(lambent: Installation) -> None:
-    with lambent.applied(function("crashes", CRASHING), function("neighbour")):
-        with traffic(lambent.endpoint, "neighbour", callers=2) as calls:
+    with lambent.applied(function("crashes", CRASHING)):
+        with a_neighbour_is_served(lambent) as calls:
             before = started(lambent)
             for _ in range(12):
                 answer = lambent.client.invoke(FunctionName="crashes", Payload=b"{}")
@@ -93,7 +102,6 @@ def test_a_function_that_crashes_at_init_says_so_and_makes_no_storm(lambent: Ins
             lambent.apply(function("crashes"))
             wait_for("the new code", lambda: lambent.serves("crashes"))
             wait_for("the condition", lambda: lambent.condition("fn", "crashes", "Initialized")[0] == "True")
-        assert calls.failed == {}, str(calls)
         wait_for("its pods' end", lambda: len(lambent.pods_of("crashes")) <= 1)
 
 
@@ -104,7 +112,7 @@ def started(lambent: Installation) -> int:
 
 
 def test_an_image_that_cannot_be_pulled_is_told_to_callers_and_in_conditions(lambent: Installation) -> None:
-    with pool(lambent, "python3.12", image="localhost/lambent/there-is-none:1"):
+    with pool(lambent, "python3.12", image="localhost/lambent/there-is-none:1"), a_neighbour_is_served(lambent):
         lambent.apply(function("unpulled", runtime="python3.12"))
         try:
             lambent.kubectl("wait", ACTIVE, "fn/unpulled", "--timeout=30s")
@@ -128,7 +136,7 @@ def test_an_image_that_cannot_be_pulled_is_told_to_callers_and_in_conditions(lam
 
 def test_a_pool_without_room_is_told_in_time(lambent: Installation) -> None:
     big = {"requests": {"cpu": "10m", "memory": "4Ti"}, "limits": {"memory": "4Ti"}}
-    with pool(lambent, "python3.13", resources=big):
+    with pool(lambent, "python3.13", resources=big), a_neighbour_is_served(lambent):
         lambent.apply(function("homeless", runtime="python3.13"))
         try:
             lambent.kubectl("wait", ACTIVE, "fn/homeless", "--timeout=30s")
