@@ -1,5 +1,6 @@
 """
-JSON schemas for kubeconform: of Kubernetes' own kinds from the OpenAPI documents in its Go module, of ours from the chart's CRDs.
+JSON schemas for kubeconform: of Kubernetes' own kinds from the OpenAPI documents in its Go module, of ours from the chart's CRDs,
+of other projects' from the CRDs in their Go modules.
 
 A member that a kind does not have is refused, as the API server does with strict field validation.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,14 @@ from tools.cluster.commands import run
 
 LOCATION = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
 """File name of a kind's schema, as kubeconform asks for it."""
+FOREIGN = {
+    "sigs.k8s.io/gateway-api": ("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",),
+    "github.com/prometheus-operator/prometheus-operator": tuple(
+        f"example/prometheus-operator-crd/monitoring.coreos.com_{names}.yaml"
+        for names in ("podmonitors", "prometheusrules", "servicemonitors")
+    ),
+}
+"""Definitions of other projects that the chart has objects of: files by Go module."""
 
 
 def write_schemas(folder: Path, kinds: set[str]) -> None:
@@ -29,8 +39,8 @@ def write_schemas(folder: Path, kinds: set[str]) -> None:
             for kind in shape.get("x-kubernetes-group-version-kind", []):
                 if kind["kind"] in kinds:
                     _write(folder, kind, {"$ref": f"#/components/schemas/{name}", "components": {"schemas": shapes}})
-    for path in sorted((CHART / "crds").glob("*.yaml")):
-        definition = yaml.safe_load(path.read_text())["spec"]
+    own = (yaml.safe_load(path.read_text()) for path in sorted((CHART / "crds").glob("*.yaml")))
+    for definition in (made["spec"] for made in chain(own, foreign_definitions())):
         for version in definition["versions"]:
             kind = {"group": definition["group"], "version": version["name"], "kind": definition["names"]["kind"]}
             schema = version["schema"]["openAPIV3Schema"]
@@ -38,18 +48,23 @@ def write_schemas(folder: Path, kinds: set[str]) -> None:
             _write(folder, kind, schema)
 
 
+def foreign_definitions() -> Iterator[Object]:
+    """Of other projects, as their own files have them."""
+    for module, files in FOREIGN.items():
+        folder = _downloaded(module, Path(__file__).parent / "definitions")
+        for file in files:
+            yield yaml.safe_load((folder / file).read_text())
+
+
 def _openapi() -> Path:
     """Of the Kubernetes that the cluster's tooling builds."""
-    module = run(
-        go_toolchain(),
-        "mod",
-        "download",
-        "-json",
-        "k8s.io/kubernetes",
-        folder=HERE / "kubernetes",
-        environment=SETTINGS,
-    )
-    return Path(json.loads(module)["Dir"]) / "api" / "openapi-spec" / "v3"
+    return _downloaded("k8s.io/kubernetes", HERE / "kubernetes") / "api" / "openapi-spec" / "v3"
+
+
+def _downloaded(module: str, folder: Path) -> Path:
+    """Where Go has unpacked the module, in the version that the go.mod of `folder` names."""
+    told = run(go_toolchain(), "mod", "download", "-json", module, folder=folder, environment=SETTINGS)
+    return Path(json.loads(told)["Dir"])
 
 
 def _write(folder: Path, kind: Object, schema: Object) -> None:

@@ -13,9 +13,6 @@ from tests.chart.rendering import AUTOSCALED, CHART, EVERYTHING, Object, Rendere
 from tests.chart.schemas import LOCATION, write_schemas
 from tools.cluster.places import KUBERNETES_VERSION
 
-FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "HTTPRoute"}
-"""Kinds of other projects, whose definitions are no part of Kubernetes."""
-
 
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -46,7 +43,7 @@ def conform(schemas: Path, objects: list[Object]) -> list[str]:
 
 
 def test_every_object_conforms(schemas: Path, rendered: Rendered) -> None:
-    assert conform(schemas, [thing for thing in rendered.objects if thing["kind"] not in FOREIGN]) == []
+    assert conform(schemas, rendered.objects) == []
 
 
 def test_what_does_not_conform_is_found(schemas: Path, default: Rendered) -> None:
@@ -58,6 +55,24 @@ def test_what_does_not_conform_is_found(schemas: Path, default: Rendered) -> Non
     misspelt_member, wrong_type = sorted(conform(schemas, [pool, gateway]), reverse=True)
     assert "serviceAcountName" in misspelt_member
     assert "/spec/size" in wrong_type
+
+
+@pytest.mark.parametrize(
+    ("kind", "members"),
+    [
+        ("HTTPRoute", "rules"),
+        ("ServiceMonitor", "endpoints"),
+        ("PodMonitor", "podMetricsEndpoints"),
+        ("PrometheusRule", "groups"),
+    ],
+)
+def test_what_other_projects_kinds_do_not_have_is_found(
+    schemas: Path, everything: Rendered, kind: str, members: str
+) -> None:
+    (thing,) = json.loads(json.dumps(everything.of(kind)))
+    thing["spec"][members][0]["misspelt"] = "1"
+    (found,) = conform(schemas, [thing])
+    assert f"/spec/{members}/0" in found and "misspelt" in found
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["default", "everything"])
