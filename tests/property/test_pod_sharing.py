@@ -125,6 +125,7 @@ class Sharing(RuleBasedStateMachine):
         if not found.first and not found.alive:
             del self.pods[pod]
             self.told_most.pop(pod, None)
+            self.used = {agent for agent in self.used if pod_of(agent) != pod}  # whoever has its name is another pod
 
     @rule()
     def restart(self) -> None:
