@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 AGENT := runtime-images/agent/build/lambent-agent
 AGENT_SOURCES := $(shell find runtime-images/agent -name '*.go' -o -name go.mod -o -name go.sum)
 
-.PHONY: help run test check bench docs cluster cluster-down images clean
+.PHONY: help run test check bench docs cluster cluster-down images push clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -34,6 +34,9 @@ cluster-down: $(VENV)/installed  ## Takes it down, without a trace
 
 images: $(VENV)/installed  ## Builds every image, and gives it to the cluster if there is one
 	@python -m tools.cluster images
+
+push: $(VENV)/installed  ## Pushes them to a registry: make push REGISTRY=registry.example.com/team TAG=0.1.0 (docs/install.md)
+	@python -m tools.cluster push '$(REGISTRY)' '$(TAG)' $(if $(filter true,$(PLAIN_HTTP)),--plain-http)
 
 docs: $(VENV)/installed  ## Writes the generated pages of docs/ anew
 	@python tests/generate_docs.py

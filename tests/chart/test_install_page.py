@@ -10,6 +10,7 @@ import yaml
 
 from lambent_core.manifest import parse
 from tests.chart.rendering import CHART, ROOT, Object, Rendered, render
+from tools.cluster.images import pushed_names
 
 PAGE = (ROOT / "docs" / "install.md").read_text()
 IMAGES_PAGE = (ROOT / "docs" / "container-images.md").read_text()
@@ -40,7 +41,8 @@ def test_what_the_page_on_images_names_is_there() -> None:
     assert parse(yaml.safe_load(manifest), source="docs/container-images.md").name == "resize"
 
 
-def test_what_it_sets_can_be_set() -> None:
+def test_what_it_installs_is_what_it_has_pushed() -> None:
+    ((registry, tag),) = re.findall(r"make push REGISTRY=(\S+) TAG=(\S+)", PAGE)
     line = next(line for line in PAGE.replace("\\\n", "").splitlines() if "helm install" in line)
     words = shlex.split(line)
     settings = [words[at + 1].split("=") for at, word in enumerate(words) if word == "--set"]
@@ -48,8 +50,10 @@ def test_what_it_sets_can_be_set() -> None:
     for path, value in settings:
         group, _, name = path.partition(".")
         values.setdefault(group, {})[name] = value
-    images = {one["image"] for _, pod in render(values).pods() for one in pod["spec"]["containers"]}
-    assert images == {"registry.example.com/lambent/lambent:0.1.0"}
+    rendered = render(values)
+    images = {one["image"] for _, pod in rendered.pods() for one in pod["spec"]["containers"]}
+    images |= {pool["spec"]["image"] for pool in rendered.of("RuntimePool")}
+    assert images == set(pushed_names(registry, tag).values())
 
 
 @pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))

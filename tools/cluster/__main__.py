@@ -3,6 +3,7 @@ The cluster for development and tests.
 
     python -m tools.cluster up          have one: KUBECONFIG's, or by kind, or of one node on this machine
     python -m tools.cluster images      build Lambent's images, and give them to the cluster
+    python -m tools.cluster push        push them to a registry
     python -m tools.cluster install     install charts/lambent
     python -m tools.cluster down        leave no trace
 """
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str]) -> int:
                 binaries.build(places, [*binaries.CLIENTS, *binaries.NODE])
             case "images":
                 build_images(places, asked.image, asked.base)
+            case "push":
+                images.push(places, asked.registry, asked.tag, plain_http=asked.plain_http)
             case "load":
                 load(places, asked.image)
             case "install":
@@ -118,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     built = commands.add_parser("images", help="build images, and give them to the cluster that is in use")
     built.add_argument("image", nargs="*", help="full names (default: all)")
     built.add_argument("--base", help="base image, in place of the usual one")
+    pushed = commands.add_parser("push", help="push the images that were built last to a registry")
+    pushed.add_argument("registry", help="host, with port and path where it has them: registry.example.com/team")
+    pushed.add_argument("tag")
+    pushed.add_argument(
+        "--plain-http", action="store_true", help="TLS is not asked for; Docker's engine decides itself"
+    )
     loaded = commands.add_parser("load", help="give the cluster an image")
     loaded.add_argument("image", nargs="+", help="name, or a .tar of `docker save`")
     commands.add_parser("install", help="install or upgrade charts/lambent")

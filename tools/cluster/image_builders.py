@@ -19,6 +19,9 @@ class ImageBuilder(Protocol):
     def save(self, image: str, archive: Path) -> None:
         """Writes a Docker archive."""
 
+    def push(self, archive: Path, image: str, target: str, *, plain_http: bool) -> None:
+        """Sends what `save` wrote of `image` to a registry, under the name `target`. `plain_http`: also without TLS."""
+
     def exists(self, image: str) -> bool: ...
 
 
@@ -30,6 +33,14 @@ class Docker:
 
     def save(self, image: str, archive: Path) -> None:
         run("docker", "save", "--output", archive, image)
+
+    def push(self, archive: Path, image: str, target: str, *, plain_http: bool) -> None:
+        run("docker", "load", "--quiet", "--input", archive)
+        run("docker", "tag", image, target)
+        try:
+            run("docker", "push", "--quiet", target)  # to whom without TLS is a setting of the engine
+        finally:
+            run("docker", "image", "rm", "--no-prune", target)  # the name alone
 
     def exists(self, image: str) -> bool:
         return succeeds("docker", "image", "inspect", image)
@@ -50,11 +61,15 @@ class Buildah:
         archive.unlink(missing_ok=True)  # it would be added to
         self._run("push", "--quiet", image, f"docker-archive:{archive}:{image}")
 
+    def push(self, archive: Path, image: str, target: str, *, plain_http: bool) -> None:
+        found = self._run("pull", "--quiet", f"docker-archive:{archive}:{image}").strip()
+        self._run("push", "--quiet", f"--tls-verify={not plain_http}".lower(), found, f"docker://{target}")
+
     def exists(self, image: str) -> bool:
         return succeeds(*self._command, "inspect", "--type", "image", image, environment=self._environment)
 
-    def _run(self, *words: str | Path) -> None:
-        run(*self._command, *words, environment=self._environment)
+    def _run(self, *words: str | Path) -> str:
+        return run(*self._command, *words, environment=self._environment)
 
     @property
     def _command(self) -> list[str | Path]:

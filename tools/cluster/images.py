@@ -1,4 +1,4 @@
-"""Builds Lambent's images."""
+"""Builds Lambent's images, and pushes them to registries."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lambent_core.image_references import InvalidReference, parse
 from tools.cluster import debian_base, image_archives
-from tools.cluster.commands import ClusterError, locked
+from tools.cluster.commands import ClusterError, CommandFailed, locked, say
 from tools.cluster.image_archives import Archive, Recipe, last_built
 from tools.cluster.image_builders import Docker, ImageBuilder, image_builder
 from tools.cluster.image_contexts import Contexts
@@ -60,6 +61,42 @@ def _build(wanted: Sequence[Image], builder: ImageBuilder, base: str | None, pla
             archive = image_archives.build(recipe, builder, places)
         archives.append(archive)
     return archives
+
+
+def push(places: Places, registry: str, tag: str, *, plain_http: bool) -> None:
+    """What was built last of each, under the names that the chart gives them with this registry and tag."""
+    targets = pushed_names(registry, tag)
+    archives = [_built(image, places) for image in targets]
+    builder = image_builder(places)
+    with locked(places.cache / "images" / ".lock"):
+        for archive in archives:
+            target = targets[archive.image]
+            say(f"Pushing {target}")
+            try:
+                builder.push(archive.file, archive.image, target, plain_http=plain_http)
+            except CommandFailed as failed:
+                raise ClusterError(f"{target} can't be pushed: {failed.output.strip()}") from failed
+
+
+def pushed_names(registry: str, tag: str) -> dict[str, str]:
+    """By the names that they are built with."""
+    names = {image.name: f"{registry}/{parse(image.name).repository}:{tag}" for image in IMAGES}
+    try:
+        for name in names.values():
+            parse(name)
+    except InvalidReference as invalid:
+        raise ClusterError(
+            f"registry {registry!r} and tag {tag!r} make no image's name: {invalid}. "
+            "A registry is a host, with its port and a path if need be, without https://"
+        ) from None
+    return names
+
+
+def _built(image: str, places: Places) -> Archive:
+    archive = last_built(image, places)
+    if archive is None:
+        raise ClusterError(f"{image} is not built yet: make images")
+    return archive
 
 
 def _named(names: Sequence[str]) -> list[Image]:

@@ -1,4 +1,4 @@
-"""When an image is built again, and what of its folder is written again."""
+"""When an image is built again, what of its folder is written again, and under which name it is pushed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tools.cluster.commands import ClusterError
 from tools.cluster.image_archives import Recipe, tree_digest
 from tools.cluster.image_builders import storage_driver
 from tools.cluster.image_contexts import sync
+from tools.cluster.images import pushed_names
 
 
 @pytest.fixture
@@ -66,3 +68,31 @@ def test_sync_leaves_alone_what_is_the_same(tmp_path: Path) -> None:
 )
 def test_layers_lie_on_an_overlay_unless_the_folder_is_one(file_system: str, driver: str) -> None:
     assert storage_driver(file_system) == driver
+
+
+@pytest.mark.parametrize("registry", ["registry.example.com", "127.0.0.1:5000", "registry.example.com/team/images"])
+def test_images_are_pushed_below_a_host_or_path(registry: str) -> None:
+    assert pushed_names(registry, "0.1.0") == {
+        "localhost/lambent/lambent:dev": f"{registry}/lambent/lambent:0.1.0",
+        "localhost/lambent/python:dev": f"{registry}/lambent/python:0.1.0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("registry", "tag"),
+    [
+        ("https://registry.example.com", "1"),
+        ("registry.example.com/", "1"),
+        ("registry.example.com/Team", "1"),
+        ("", "1"),
+        ("registry.example.com", ""),
+        ("registry.example.com", "1+a"),
+    ],
+)
+def test_what_makes_no_name_is_refused(registry: str, tag: str) -> None:
+    with pytest.raises(ClusterError) as refused:
+        pushed_names(registry, tag)
+    assert str(refused.value) == (
+        f"registry {registry!r} and tag {tag!r} make no image's name: {registry}/lambent/lambent:{tag}. "
+        "A registry is a host, with its port and a path if need be, without https://"
+    )
