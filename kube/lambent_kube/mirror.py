@@ -66,7 +66,11 @@ class Mirror:
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
     def put(self, thing: Object) -> None:
-        """Takes an object that a write just returned; an echo of it, or an older one, changes nothing."""
+        """
+        Takes an object that a write just returned; an echo of it, or an older one, changes nothing.
+
+        Who manages which field is left out: it takes more memory than all the rest of a function.
+        """
         key = key_of(thing)
         old = self.objects.get(key)
         if (
@@ -75,6 +79,7 @@ class Mirror:
             and version_of(old) >= version_of(thing)
         ):
             return
+        thing["metadata"].pop("managedFields", None)
         self.objects[key] = thing
         self._told(old, thing)
 

@@ -129,6 +129,14 @@ async def test_a_mirror_takes_what_is_new() -> None:
     assert told.mirror.objects == {}
 
 
+async def test_a_mirror_does_not_keep_who_manages_which_field() -> None:
+    told = Told()
+    thing = pod(5)
+    thing["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    told.mirror.put(thing)
+    assert list(told.mirror.objects.values()) == [pod(5)]
+
+
 async def test_a_whole_list_says_what_is_gone() -> None:
     """W2. What was written after the list was made is in no list yet."""
     told = Told()
