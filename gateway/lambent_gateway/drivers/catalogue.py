@@ -80,7 +80,7 @@ class Catalogue:
 
     def _put(self, function: Function, version: str) -> None:
         self._shown[route_key(function.name, version)] = (function, version)
-        choice = self._runtimes.choose(function)
+        choice = self._runtimes.choose(function, version)
         if choice is None:
             self._invoker.remove_route(function.name, version, _no_runtime(function, self._runtimes))
             return

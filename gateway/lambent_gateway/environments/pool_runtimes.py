@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lambent_core import images, limits
-from lambent_core.dedicated_pools import DedicatedPool
-from lambent_core.function import Function, ImageConfig
+from lambent_core.dedicated_pools import DedicatedPool, revision_of
+from lambent_core.function import LATEST, Function, ImageConfig
 from lambent_core.runtime_pools import RuntimePool
 from lambent_gateway.environments.runtimes import RuntimeChoice
 
@@ -45,16 +45,17 @@ class PoolRuntimes:
         """The same after bursts, at most."""
         return next((found.spec.size_max for found in self._pools if found.metadata.name == pool), 0)
 
-    def choose(self, function: Function) -> RuntimeChoice | None:
+    def choose(self, function: Function, version: str = LATEST) -> RuntimeChoice | None:
         """How to run this function; None where no pool offers its runtime, or nobody has looked its image up."""
+        revision = revision_of(version, function.status.code_revision)
         if images.is_image(function.spec):
-            return _image(function)
+            return _image(function, revision)
         runtime = function.spec.runtime or ""
         pool = next((pool for pool in self._pools if runtime in pool.spec.runtimes), None)
         if pool is None:
             return None
         return RuntimeChoice(
-            pool=str(_dedicated(function) or pool.metadata.name),
+            pool=str(_dedicated(function, revision) or pool.metadata.name),
             version=f"{_colon(runtime)}.v1",
             protocol=pool.spec.protocol,
             command=pool.spec.command,
@@ -62,13 +63,12 @@ class PoolRuntimes:
         )
 
 
-def _image(function: Function) -> RuntimeChoice | None:
+def _image(function: Function, revision: str) -> RuntimeChoice | None:
     """In pods of its own, by AWS's runtime clients or whatever else the image brings."""
     spec = function.spec
     command = images.command(spec)
     if not command:
         return None
-    revision = str(function.status.code_revision)
     return RuntimeChoice(
         pool=str(DedicatedPool(function.metadata.name, revision, images.to_pull(spec.code))),
         version=None,
@@ -80,11 +80,11 @@ def _image(function: Function) -> RuntimeChoice | None:
     )
 
 
-def _dedicated(function: Function) -> DedicatedPool | None:
+def _dedicated(function: Function, revision: str) -> DedicatedPool | None:
     """A pool of its own, for a function whose pods can't be a pool's."""
     if function.spec.pod is None and function.spec.ephemeral_storage.size <= limits.EPHEMERAL_STORAGE_MB_MIN:
         return None
-    return DedicatedPool(function.metadata.name, str(function.status.code_revision))
+    return DedicatedPool(function.metadata.name, revision)
 
 
 def _colon(runtime: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from lambent_core.function import Function
+from lambent_core.function import LATEST, Function
 from lambent_gateway.environments.runtime_folder import fill, libraries
 
 CLIENT_VARIABLE = "LAMBENT_RUNTIME_CLIENT"
@@ -71,8 +71,12 @@ class OfferedRuntimes(Protocol):
     def default_pools(self) -> list[str]:
         """Pools that are filled before any function uses them."""
 
-    def choose(self, function: Function) -> RuntimeChoice | None:
-        """How to run this function here; None where no runtime of its kind is there."""
+    def choose(self, function: Function, version: str = LATEST) -> RuntimeChoice | None:
+        """
+        How to run this function here; None where no runtime of its kind is there.
+
+        `function` is the version in the shape of a function.
+        """
 
 
 class Runtimes:
@@ -105,7 +109,7 @@ class Runtimes:
         environment = {**_VARIABLES, "PYTHONPATH": self._seen_at}
         return PoolImage(self._bootstrap_command(name.removeprefix("python")), self._python, environment)
 
-    def choose(self, function: Function) -> RuntimeChoice | None:
+    def choose(self, function: Function, version: str = LATEST) -> RuntimeChoice | None:
         runtime = function.spec.runtime or ""
         variables = function.spec.environment.variables if function.spec.environment else {}
         if runtime.startswith("provided"):

@@ -14,11 +14,12 @@ from lambent_core.admission import Admission
 from lambent_core.census import Census
 from lambent_core.documents import PackageNotFound
 from lambent_core.errors import InvalidRuntime, LambdaError, ResourceConflict, ResourceNotFound
-from lambent_core.function import Code, Function, FunctionSpec, FunctionStatus, Metadata
+from lambent_core.function import Code, Function, FunctionSpec, FunctionStatus, Metadata, PodSettings
 from lambent_core.invocation import Invocation
 from lambent_core.runtime_pool import AgentId
 from lambent_core.runtime_pools import RuntimePool, RuntimePoolSpec
 from lambent_core.scheduling import Scheduler, SchedulingLimits
+from lambent_core.versions import published
 from lambent_gateway.clock import SystemClock
 from lambent_gateway.drivers.catalogue import Catalogue
 from lambent_gateway.drivers.fleet import Fleet, PoolSize
@@ -28,6 +29,7 @@ from lambent_gateway.environments.link_bodies import SlotState
 from lambent_gateway.environments.pod_identities import PodIdentities, TokenReviewer
 from lambent_gateway.environments.pod_provider import PodProvider
 from lambent_gateway.environments.pool_runtimes import PoolRuntimes
+from lambent_gateway.routes import Route
 from lambent_gateway.routing import Routing
 from lambent_gateway.stores.logs import FunctionLogs
 from lambent_gateway.telemetry import MetricsCollector
@@ -113,6 +115,15 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def test_an_active_function_can_be_invoked(world: World) -> None:
     world.catalogue.changed(None, function())
     assert world.route == (128, "u/1")
+
+
+async def test_a_published_version_runs_in_pods_of_its_own(world: World) -> None:
+    own = function(pod=PodSettings(service_account_name="own"))
+    world.catalogue.changed(None, own)
+    version = published(own, None, description=None, revision_id="r", now=0.0)
+    world.catalogue.changed(None, version)
+    pools = {key: route.runtime.pool for key, route in world.invoker.routing.by_key.items() if isinstance(route, Route)}
+    assert pools == {"fn": "function/fn/1", "fn:1": "function/fn/v1"}
 
 
 @pytest.mark.parametrize("outcome", ["InProgress", "Failed"])

@@ -106,6 +106,17 @@ def test_a_function_that_no_waiting_pod_fits_gets_its_own(members: dict[str, Any
     assert choice.command == COMMAND
 
 
+def test_a_published_version_has_pods_of_its_own_beside_those_of_others() -> None:
+    runtimes = offering(pool("python3.11", "python3.11"))
+    own = function(pod=PodSettings(service_account_name="own"))
+    pools = [choice.pool for version in ("$LATEST", "1", "2") if (choice := runtimes.choose(own, version))]
+    assert pools == ["function/hello/4", "function/hello/v1", "function/hello/v2"]
+    images = [choice.pool for version in ("$LATEST", "1") if (choice := runtimes.choose(image(), version))]
+    uri = f"registry.example.com/fn@{DIGEST}"
+    assert images == [f"function/hello/4/{uri}", f"function/hello/v1/{uri}"]
+    assert chosen(runtimes) == runtimes.choose(function(), "1"), "what a waiting pod fits has one, whatever its version"
+
+
 @pytest.mark.parametrize(
     ("runtime", "version"),
     [
