@@ -1,4 +1,8 @@
-"""The only module that changes anything: does what plans say, through the Kubernetes API and the gateways' routes."""
+"""
+The only module that changes anything: does what plans say, through the Kubernetes API and the gateways' routes.
+
+What is not watched it asks for: published versions. There are many, with all that was published in them, and only making a pod needs one.
+"""
 
 from __future__ import annotations
 
@@ -116,6 +120,13 @@ class Cluster:
         self._timestamp = timestamp
         self._told: OrderedDict[str, None] = OrderedDict()
         """Names of Events that were written, the latest at the end."""
+
+    async def function_version(self, name: str) -> Object | None:
+        """None: it isn't there. Raises `KubernetesError`."""
+        try:
+            return await self._api.get(kinds.FUNCTION_VERSIONS, self._namespace, name)
+        except NotFound:
+            return None
 
     async def perform(self, change: Change) -> None:
         """Raises `KubernetesError`, `GatewayUnreachable`, `PodRefused`, `ResizeRefused` or `NotLeading`."""

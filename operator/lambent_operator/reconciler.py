@@ -8,17 +8,26 @@ from dataclasses import replace
 
 import structlog
 
+from lambent_core import dedicated_pools
+from lambent_core.dedicated_pools import DedicatedPool
 from lambent_operator.census import Agent, Census, Touched
 from lambent_operator.changes import Change, LeaveAlone, Plan, ReportFailure, ResizePod, WriteStatus
 from lambent_operator.cluster import Cluster, PodRefused, ResizeRefused
 from lambent_operator.manifests.pod import AgentSource, Link
 from lambent_operator.metrics import Metrics
 from lambent_operator.observation import Key, Observation
-from lambent_operator.plans.agent import AgentView, own_pool, plan_agent, plan_refused, resize_refused
+from lambent_operator.plans.agent import (
+    AgentView,
+    own_pool,
+    plan_agent,
+    plan_refused,
+    resize_refused,
+    version_to_make,
+)
 from lambent_operator.plans.function import FunctionView, plan_function
 from lambent_operator.plans.runtime_pool import RuntimePoolView, plan_runtime_pool
-from lambent_operator.resources import Function, Pod, RuntimePool
-from lambent_operator.troubles import PoolTrouble, Trouble, Troubles, trouble_of_refusal
+from lambent_operator.resources import Function, Pod, RuntimePool, as_of_version
+from lambent_operator.troubles import VERSION_SECONDS, PoolTrouble, Trouble, Troubles, trouble_of_refusal
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +113,7 @@ class Reconciler:
 
     def function_changed(self, name: str) -> None:
         """Another specification, or it is gone: what was wrong with its own pods may be right, or be no function's any more."""
-        self._end_own_troubles(name)
+        self._end_own_troubles(lambda own: own.function == name)
 
     def _wake_users(self, pool: str) -> None:
         """Of a pool by its name in the census."""
@@ -125,16 +134,25 @@ class Reconciler:
     # Agents
 
     async def _agent(self, id: str) -> float | None:
-        view = self._agent_view(id)
+        now = self._clock()
+        view = self._agent_view(id, now)
         self._end_trouble(view.agent)
-        plan = plan_agent(view, namespace=self._namespace, link=self._link, source=self._source, now=self._clock())
+        if (version := version_to_make(view, now=now)) is not None:
+            view = await self._with_version(view, version)
+        plan = plan_agent(view, namespace=self._namespace, link=self._link, source=self._source, now=now)
         try:
             return await self._do(Key("agent", id), plan)
         except PodRefused as refusal:
             return await self._do(Key("agent", id), plan_refused(view, trouble_of_refusal(str(refusal))))
 
-    def _agent_view(self, id: str) -> AgentView:
-        now = self._clock()
+    async def _with_version(self, view: AgentView, name: str) -> AgentView:
+        thing = await self._cluster.function_version(name)
+        if view.function is None or thing is None:
+            return view
+        version = as_of_version(view.function, thing)
+        return replace(view, version=version, runtime_pool=self._pool_for(version))
+
+    def _agent_view(self, id: str, now: float) -> AgentView:
         agent, pod = self._census.agent(id), self._observation.pods.get(id)
         if pod is None:
             self._resize_refused.pop(id, None)
@@ -183,7 +201,9 @@ class Reconciler:
             pool,
             offered=() if pool is not None else self._observation.runtimes(),
             trouble=trouble,
-            own_pods=own,
+            trouble_seconds=self._clock() - trouble.since if trouble is not None else 0.0,
+            own_pods=own is not None,
+            version=own.version if own is not None else None,
             counts=self._census.counts(function.name),
             complete_seconds=self._ago(self._census.complete_since),
             away_seconds=self._ago(self._census.away_since),
@@ -222,14 +242,25 @@ class Reconciler:
                 pods.append((pod, None if since is None else self._clock() - max(since, seen)))
         return tuple(pods)
 
-    def _trouble_of(self, function: Function, pool: RuntimePool | None) -> tuple[PoolTrouble | None, bool]:
-        """The trouble that keeps it from environments, and whether it is of its own pods."""
-        own = [trouble for name, trouble in self._troubles.pools.items() if own_pool(name) == function.name]
+    def _trouble_of(
+        self, function: Function, pool: RuntimePool | None
+    ) -> tuple[PoolTrouble | None, DedicatedPool | None]:
+        """The trouble that keeps it from environments, and the pool where it is of its own pods."""
+        own = []
+        for name, trouble in list(self._troubles.pools.items()):
+            found = dedicated_pools.parse(name)
+            if found is None or found.function != function.name:
+                continue
+            if found.version is not None and self._clock() - trouble.since >= VERSION_SECONDS:
+                self._troubles.end(name)  # T5
+                continue
+            # `$LATEST`'s comes first, then the newest version's: what is shown doesn't change with each that is tried again.
+            own.append(((found.version is None, int(found.version or 0), trouble.since), trouble, found))
         if own:
-            return max(own, key=lambda trouble: trouble.since), True
+            return max(own, key=lambda one: one[0])[1:]
         if pool is None or function.pod is not None:
-            return None, False
-        return self._troubles.pools.get(pool.name), False
+            return None, None
+        return self._troubles.pools.get(pool.name), None
 
     def _end_trouble(self, agent: Agent | None) -> None:
         """T4: an agent of the pool connected after it failed."""
@@ -238,14 +269,14 @@ class Reconciler:
         trouble = self._troubles.pools.get(agent.told.pool)
         if trouble is not None and agent.connected_since > trouble.since:
             self._troubles.end(agent.told.pool)
-            if (owner := own_pool(agent.told.pool)) is not None:
-                self._end_own_troubles(owner)
+            if (own := dedicated_pools.parse(agent.told.pool)) is not None:
+                self._end_own_troubles(lambda other: (other.function, other.version) == (own.function, own.version))
             self._wake_users(agent.told.pool)
 
-    def _end_own_troubles(self, function: str) -> None:
-        """Of the function's own pods, those of older revisions too."""
+    def _end_own_troubles(self, of: Callable[[DedicatedPool], bool]) -> None:
+        """Of functions' own pods, those of older revisions too."""
         for name in list(self._troubles.pools):
-            if own_pool(name) == function:
+            if (own := dedicated_pools.parse(name)) is not None and of(own):
                 self._troubles.end(name)
 
     # How plans are done

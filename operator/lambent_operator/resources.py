@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -169,12 +169,7 @@ def parse_function(thing: Object) -> Function:
         generation=metadata.get("generation", 0),
         deleting="deletionTimestamp" in metadata,
         finalizers=tuple(map(sys.intern, metadata.get("finalizers", ()))),
-        runtime=sys.intern(spec["runtime"]) if spec.get("runtime") else None,
-        image=spec.get("packageType") == "Image",
-        architecture=next(iter(spec.get("architectures") or ("x86_64",))),
-        memory_mb=spec.get("memorySize", 128),
-        tmp_mb=spec.get("ephemeralStorage", {}).get("size", 512),
-        pod=_pod_wishes(spec.get("pod")),
+        **_made_of(spec),
         state=sys.intern(status.get("state", "Pending")),
         state_reason=sys.intern(status.get("stateReason") or ""),
         last_update_status=status.get("lastUpdateStatus"),
@@ -185,6 +180,11 @@ def parse_function(thing: Object) -> Function:
         replicas=status.get("replicas"),
         selector=status.get("selector"),
     )
+
+
+def as_of_version(function: Function, thing: Object) -> Function:
+    """The function as whose pods those of a FunctionVersion of it are made."""
+    return replace(function, **_made_of(thing["spec"]["function"]))
 
 
 def parse_runtime_pool(thing: Object) -> RuntimePool:
@@ -215,6 +215,18 @@ def parse_gateway_pod(thing: Object) -> GatewayPod:
         ip="" if finished else status.get("podIP", ""),
         ready=conditions.get("Ready") == "True" and "deletionTimestamp" not in metadata and not finished,
     )
+
+
+def _made_of(spec: Object) -> dict[str, Any]:
+    """The members of a Function that its own pods are made of."""
+    return {
+        "runtime": sys.intern(spec["runtime"]) if spec.get("runtime") else None,
+        "image": spec.get("packageType") == "Image",
+        "architecture": next(iter(spec.get("architectures") or ("x86_64",))),
+        "memory_mb": spec.get("memorySize", 128),
+        "tmp_mb": spec.get("ephemeralStorage", {}).get("size", 512),
+        "pod": _pod_wishes(spec.get("pod")),
+    }
 
 
 def _pod_wishes(pod: Object | None) -> PodWishes | None:

@@ -5,6 +5,7 @@ Why environments can't be had, what to do about it, and how long a pool that fai
     T2  it is left alone the longer the more often it failed in a row, never longer than `BACK_OFF_SECONDS_MAX`
     T3  pods that fail together count once
     T4  the first agent of the pool that connects ends the trouble
+    T5  that of a published version ends by itself `VERSION_SECONDS` after it was met with: nobody changes a version, they turn from it
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 BACK_OFF_SECONDS_MIN, BACK_OFF_SECONDS_MAX = 2.0, 60.0
+VERSION_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,9 @@ PODS = st.builds(
 ENTRIES = st.builds(
     AgentEntry,
     st.just("a"),
-    st.sampled_from(["python3.11", "function/hello/4", "function/hello/4/registry.example.com/fn:1"]),
+    st.sampled_from(
+        ["python3.11", "function/hello/4", "function/hello/4/registry.example.com/fn:1", "function/hello/v1"]
+    ),
     st.sampled_from(["wanted", "free", "claimed"]),
     st.none() | st.just("hello"),
     st.none() | st.sampled_from(["f-1", "f-2"]),
@@ -65,6 +67,8 @@ FUNCTIONS: st.SearchStrategy[Function] = st.builds(
     st.lists(st.sampled_from(["lambent.dev/drain", "others/own"]), unique=True),
     st.sampled_from([0, 2, 3]),
 )
+VERSIONS = FUNCTIONS.map(lambda latest: replace(latest, memory_mb=1024))
+"""As functions were published: no function has that much now."""
 POOL_TROUBLES = st.builds(PoolTrouble, TROUBLES, st.integers(1, 9), st.just(NOW - 10), st.floats(NOW - 10, NOW + 60))
 POOLS: st.SearchStrategy[RuntimePool | None] = st.none() | st.just(POOL)
 
@@ -83,6 +87,7 @@ def views(draw: st.DrawFn) -> AgentView:
         pod_seconds=draw(SPANS),
         trouble_seconds=draw(SPANS),
         function=draw(st.none() | FUNCTIONS),
+        version=draw(st.none() | VERSIONS),
         runtime_pool=draw(POOLS),
         pool_trouble=draw(st.none() | POOL_TROUBLES),
         resize_refused=draw(st.booleans()),
@@ -99,6 +104,9 @@ def test_an_agent_has_at_most_one_pod_and_keeps_it(view: AgentView) -> None:
                 assert view.pod is None and view.agent is not None and view.agent.told.state == "wanted", "K2"
                 assert manifest["metadata"]["name"] == view.id, "K2"
                 assert view.pool_trouble is None or view.pool_trouble.until <= NOW, "T1"
+                (container,) = manifest["spec"]["containers"]
+                published = container["resources"]["limits"]["memory"] == "1056Mi"
+                assert published == view.agent.told.pool.startswith("function/hello/v"), "a version is what it was"
             case ReportFailure():
                 assert view.agent is not None and view.agent.told.state == "wanted"
                 told = True
@@ -143,7 +151,9 @@ def function_views(draw: st.DrawFn) -> FunctionView:
         draw(FUNCTIONS),
         draw(POOLS),
         trouble=draw(st.none() | POOL_TROUBLES),
+        trouble_seconds=draw(SPANS),
         own_pods=draw(st.booleans()),
+        version=draw(st.none() | st.just("1")),
         counts=EnvironmentCounts(ready=draw(st.integers(0, 3))),
         complete_seconds=complete,
         away_seconds=None if complete is not None else away,

@@ -257,11 +257,12 @@ class World:
     def connected(self, id: str) -> None:
         function = self.claims.get(id)
         thing = self.api.objects.get((FUNCTIONS, function)) if function else None
+        pool = self.api.objects[PODS, id]["metadata"]["annotations"]["lambent.dev/pool"]
         if function is None:
-            self.gateway.put(AgentEntry(id, POOL, "free"))
+            self.gateway.put(AgentEntry(id, pool, "free"))
         else:
             uid = thing["metadata"]["uid"] if thing is not None else "gone"
-            self.gateway.put(AgentEntry(id, POOL, "claimed", function, uid, "1", 256))
+            self.gateway.put(AgentEntry(id, pool, "claimed", function, uid, "1", 256))
         self._count()
 
     def _count(self) -> None:
@@ -427,6 +428,17 @@ def function(name: str) -> Object:
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"runtime": "python3.11", "memorySize": 256},
         "status": {"state": "Active", "lastUpdateStatus": "Successful", "observedGeneration": 1},
+    }
+
+
+def function_version(name: str, number: int, **spec: Any) -> Object:
+    """Of the function of that name."""
+    was = {"runtime": "python3.11", "memorySize": 256} | spec
+    return {
+        "apiVersion": "lambent.dev/v1",
+        "kind": "FunctionVersion",
+        "metadata": {"name": f"{name}.{number}", "namespace": NAMESPACE},
+        "spec": {"functionName": name, "version": number, "function": was},
     }
 
 

@@ -14,11 +14,11 @@ import structlog
 
 from lambent_core.census import AgentEntry
 from lambent_kube.client import Object
-from lambent_kube.resources import FUNCTIONS, PODS, RUNTIME_POOLS, Resource
+from lambent_kube.resources import FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 from lambent_operator.changes import CreatePod
 from lambent_operator.cluster import Cluster, NotLeading
 from tests.simulation import virtual_time
-from tests.simulation.operator_world import NAMESPACE, POOL, World, function, runtime_pool
+from tests.simulation.operator_world import NAMESPACE, POOL, World, function, function_version, runtime_pool
 
 SECONDS = 1_800.0
 QUIET_SECONDS = 400.0
@@ -195,6 +195,70 @@ async def _made_anew() -> None:
     await _end(world)
 
 
+def test_a_published_version_has_the_pods_that_it_was_published_with() -> None:
+    virtual_time.run(_published())
+
+
+async def _published() -> None:
+    world = await _calm_world()
+    world.api.make(FUNCTIONS, function("hello"))
+    world.gateway.put(AgentEntry("own-1", "function/hello/v1", "wanted"))
+    await asyncio.sleep(2.0)
+    assert world.api.names(PODS) == set(), "the operator waits a little for a version that it can't find"
+    world.api.make(FUNCTION_VERSIONS, function_version("hello", 1, pod={"serviceAccountName": "mailer"}, timeout=60))
+    world.gateway.put(AgentEntry("own-2", "function/hello/1", "wanted"))
+    world.gateway.put(AgentEntry("own-3", "function/hello/0", "wanted"))  # of any version, told by an older release
+    await asyncio.sleep(5.0)
+    accounts = {pod["metadata"]["name"]: pod["spec"]["serviceAccountName"] for pod in world.api.of(PODS)}
+    assert accounts == {"own-1": "mailer", "own-2": "lambent-function", "own-3": "lambent-function"}
+    pod, (thing,) = world.api.objects[PODS, "own-1"], world.api.of(FUNCTIONS)
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 60
+    assert pod["metadata"]["labels"]["lambent.dev/function"] == "hello"
+    assert pod["metadata"]["ownerReferences"][0]["uid"] == thing["metadata"]["uid"], "it goes with its function"
+    world.api.remove(FUNCTION_VERSIONS, "hello.1")
+    world.gateway.put(AgentEntry("own-4", "function/hello/v1", "wanted"))
+    await asyncio.sleep(10.0)
+    assert world.failed == {"own-4"}
+    await _end(world)
+
+
+def test_the_trouble_of_a_version_is_shown_until_nobody_asks_for_it_any_more() -> None:
+    virtual_time.run(_broken_version())
+
+
+async def _broken_version() -> None:
+    world = await _calm_world()
+    world.image_there = False
+    world.api.make(FUNCTIONS, function("hello"))
+    for number in (1, 2):
+        world.api.make(FUNCTION_VERSIONS, function_version("hello", number))
+        world.gateway.put(AgentEntry(f"own-{number}", f"function/hello/v{number}", "wanted"))
+        await asyncio.sleep(20.0)
+    assert _message(world).startswith("Version 2: not found")
+    world.gateway.put(AgentEntry("own-3", "function/hello/v1", "wanted"))
+    await asyncio.sleep(20.0)
+    assert _message(world).startswith("Version 2: not found"), "not whichever was tried last"
+    world.gateway.put(AgentEntry("own-4", "function/hello/1", "wanted"))
+    await asyncio.sleep(20.0)
+    assert _message(world).startswith("not found"), "$LATEST is what can be put right"
+    world.image_there = True
+    world.gateway.put(AgentEntry("own-5", "function/hello/1", "wanted"))
+    await asyncio.sleep(10.0)
+    assert _message(world).startswith("Version 2: not found"), "that $LATEST has pods says nothing of a version"
+    world.gateway.put(AgentEntry("own-6", "function/hello/v2", "wanted"))
+    await asyncio.sleep(10.0)
+    assert _message(world).startswith("Version 1: not found")
+    await asyncio.sleep(530.0)
+    assert _environments_ready(world) == ("False", "ImagePullFailed")
+    await asyncio.sleep(60.0)
+    assert _environments_ready(world) == ("True", "Available")
+    world.image_there = False
+    world.gateway.put(AgentEntry("own-7", "function/hello/v1", "wanted"))
+    await asyncio.sleep(20.0)
+    assert _message(world).startswith("Version 1: not found"), "the same as before, and told anew"
+    await _end(world)
+
+
 async def _failing_function() -> World:
     """Its own pods can't be had, and it is left alone for a while."""
     world = await _calm_world()
@@ -290,6 +354,14 @@ def _pool_ready(world: World) -> str:
 
 
 def _environments_ready(world: World) -> tuple[str, str]:
-    (thing,) = world.api.of(FUNCTIONS)
-    found = next(one for one in thing["status"]["conditions"] if one["type"] == "EnvironmentsReady")
+    found = _condition(world)
     return found["status"], found["reason"]
+
+
+def _message(world: World) -> str:
+    return _condition(world)["message"]
+
+
+def _condition(world: World) -> dict[str, str]:
+    (thing,) = world.api.of(FUNCTIONS)
+    return next(one for one in thing["status"]["conditions"] if one["type"] == "EnvironmentsReady")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lambent_core import dedicated_pools
+from lambent_core.dedicated_pools import DedicatedPool
 from lambent_operator.census import Agent
 from lambent_operator.changes import (
     AdoptPod,
@@ -54,6 +55,8 @@ class AgentView:
     """Since the pod has been in its trouble."""
     function: Function | None = None
     """That claimed it, or whose own pod it is."""
+    version: Function | None = None
+    """The same as it was published, where the pool is a version's and the pod is to be made: see `version_to_make`."""
     runtime_pool: RuntimePool | None = None
     """Whose image it runs; None where that is the function's own."""
     pool_trouble: PoolTrouble | None = None
@@ -84,6 +87,17 @@ def plan_refused(view: AgentView, trouble: Trouble) -> Plan:
     if view.wanted_seconds < trouble.patience_seconds:
         return Plan([LeaveAlone(agent.told.pool, trouble)], LOOK_AGAIN_SECONDS)
     return Plan([ReportFailure(agent.told.id, agent.gateway, agent.told.pool, trouble)])
+
+
+def version_to_make(view: AgentView, *, now: float) -> str | None:
+    """Name of the FunctionVersion that a pod is made of now, if it is there: who plans must have looked it up."""
+    agent = view.agent
+    if agent is None or agent.told.state != "wanted" or view.gateway is None or view.pod is not None:
+        return None
+    own = dedicated_pools.parse(agent.told.pool)
+    if own is None or own.version is None or view.function is None or _left_alone(view, now):
+        return None
+    return f"{own.function}.{own.version}"
 
 
 def own_pool(pool: str) -> str | None:
@@ -121,29 +135,40 @@ def _plan_wanted(
     source: AgentSource,
     now: float,
 ) -> Plan:
-    pool, owner = agent.told.pool, own_pool(agent.told.pool)
-    no_pool = view.runtime_pool is None and not has_own_image(pool)
-    if no_pool or (owner is not None and view.function is None):
-        if view.wanted_seconds < UNKNOWN_SECONDS_MAX:
-            return Plan(again_seconds=LOOK_AGAIN_SECONDS)
-        lacking = f"There is no RuntimePool for {pool}" if no_pool else f"There is no Function {owner}"
-        return Plan([ReportFailure(agent.told.id, agent.gateway, pool, Trouble("RuntimeUnavailable", lacking))])
-    trouble = view.pool_trouble
-    if trouble is not None and now < trouble.until:
+    pool, own = agent.told.pool, dedicated_pools.parse(agent.told.pool)
+    if (trouble := _left_alone(view, now)) is not None:
         if trouble.trouble.kind.capacity:
             return Plan(again_seconds=trouble.until - now)
         return Plan([ReportFailure(agent.told.id, agent.gateway, pool, trouble.trouble)])
+    owner = None if own is None else view.function if own.version is None else view.version
+    no_pool = view.runtime_pool is None and not has_own_image(pool)
+    if no_pool or (own is not None and owner is None):
+        if view.wanted_seconds < UNKNOWN_SECONDS_MAX:
+            return Plan(again_seconds=LOOK_AGAIN_SECONDS)
+        lacking = f"There is no RuntimePool for {pool}" if own is None or owner is not None else _not_there(own)
+        return Plan([ReportFailure(agent.told.id, agent.gateway, pool, Trouble("RuntimeUnavailable", lacking))])
     manifest = pod_manifest(
         agent.told.id,
         pool=pool,
         runtime_pool=None if has_own_image(pool) else view.runtime_pool,
-        function=view.function if owner is not None else None,
+        function=owner,
         gateway=gateway,
         namespace=namespace,
         link=link,
         agent=source,
     )
     return Plan([CreatePod(manifest)])
+
+
+def _left_alone(view: AgentView, now: float) -> PoolTrouble | None:
+    """Why no pod is made in its pool now (T1)."""
+    trouble = view.pool_trouble
+    return trouble if trouble is not None and now < trouble.until else None
+
+
+def _not_there(own: DedicatedPool) -> str:
+    version = "" if own.version is None else f", or no version {own.version} of it"
+    return f"There is no Function {own.function}{version}"
 
 
 def _plan_starting(view: AgentView, agent: Agent, pod: Pod) -> Plan:

@@ -19,7 +19,7 @@ from lambent_operator.changes import Change, DeletePod, Event, Plan, SetFinalize
 from lambent_operator.conditions import Finding, as_written, condition_of, next_conditions, turned
 from lambent_operator.plans.agent import MISSING_SECONDS_MAX
 from lambent_operator.resources import Function, Pod, RuntimePool
-from lambent_operator.troubles import PoolTrouble
+from lambent_operator.troubles import VERSION_SECONDS, PoolTrouble
 
 NONE = EnvironmentCounts()
 WRITE_SECONDS_MIN = 1.0
@@ -40,8 +40,12 @@ class FunctionView:
     """Runtimes that any pool offers."""
     trouble: PoolTrouble | None = None
     """Of its pool, or of its own pods."""
+    trouble_seconds: float = 0.0
+    """Since it was met with last."""
     own_pods: bool = False
     """The trouble is of pods that are its own: nobody else is told of it."""
+    version: str | None = None
+    """The published version that these pods are of."""
     counts: EnvironmentCounts = NONE
     """From the census."""
     complete_seconds: float | None = None
@@ -66,14 +70,19 @@ def plan_function(view: FunctionView, *, timestamp: str) -> Plan:
     if labels.FINALIZER not in function.finalizers:
         changes.append(SetFinalizers(function.identity, function.version, (*function.finalizers, labels.FINALIZER)))
     status = _plan_status(view, timestamp)
-    return Plan(changes + status.changes, status.again_seconds)
+    waits = [status.again_seconds, None if view.version is None else VERSION_SECONDS - view.trouble_seconds]  # T5
+    return Plan(changes + status.changes, min((seconds for seconds in waits if seconds is not None), default=None))
 
 
 def findings(
-    function: Function, pool: RuntimePool | None, offered: Sequence[str], trouble: PoolTrouble | None
+    function: Function,
+    pool: RuntimePool | None,
+    offered: Sequence[str],
+    trouble: PoolTrouble | None,
+    version: str | None,
 ) -> list[Finding]:
-    """Ready first: that is what people look at."""
-    code, environments = _code_ready(function), _environments_ready(function, pool, offered, trouble)
+    """Ready first: that is what people look at. `version`: whose own pods are in trouble, where that is not `$LATEST`."""
+    code, environments = _code_ready(function), _environments_ready(function, pool, offered, trouble, version)
     unready = next((finding for finding in (code, environments) if finding.status != "True"), None)
     ready = (
         Finding("Ready", "True", "Active", "It can be invoked.")
@@ -113,7 +122,7 @@ def _plan_status(view: FunctionView, timestamp: str) -> Plan:
     function = view.function
     conditions = next_conditions(
         function.conditions,
-        [*findings(function, view.pool, view.offered, view.trouble), *_initialized(view)],
+        [*findings(function, view.pool, view.offered, view.trouble, view.version), *_initialized(view)],
         generation=function.generation,
         timestamp=timestamp,
     )
@@ -161,7 +170,11 @@ def _code_ready(function: Function) -> Finding:
 
 
 def _environments_ready(
-    function: Function, pool: RuntimePool | None, offered: Sequence[str], trouble: PoolTrouble | None
+    function: Function,
+    pool: RuntimePool | None,
+    offered: Sequence[str],
+    trouble: PoolTrouble | None,
+    version: str | None,
 ) -> Finding:
     if pool is None and not function.image:
         there = f"Runtimes that are offered: {', '.join(offered)}" if offered else "There is no RuntimePool at all"
@@ -170,7 +183,8 @@ def _environments_ready(
         )
         return Finding("EnvironmentsReady", "False", "RuntimeUnavailable", message)
     if trouble is not None:
-        return Finding("EnvironmentsReady", "False", trouble.trouble.reason, trouble.trouble.note)
+        whose = "" if version is None else f"Version {version}: "
+        return Finding("EnvironmentsReady", "False", trouble.trouble.reason, whose + trouble.trouble.note)
     source = f"come from the RuntimePool {pool.name}" if pool is not None else "are pods that run its image"
     return Finding("EnvironmentsReady", "True", "Available", f"Environments {source}.")
 

@@ -7,7 +7,7 @@ import pytest
 
 from lambent_operator.changes import AdoptPod, CreatePod, DeletePod, Event, LeaveAlone, Plan, ReportFailure, ResizePod
 from lambent_operator.manifests.pod import amounts_for, pod_manifest
-from lambent_operator.plans.agent import AgentView, own_pool, plan_agent, plan_refused
+from lambent_operator.plans.agent import AgentView, own_pool, plan_agent, plan_refused, version_to_make
 from lambent_operator.resources import PodWishes
 from lambent_operator.troubles import PoolTrouble, Trouble
 from tests.unit.operator.things import (
@@ -87,6 +87,45 @@ def test_a_pool_or_function_that_nobody_knows_is_waited_for_a_little() -> None:
 def test_a_function_with_its_own_pods_has_them_made_for_it() -> None:
     own = function(pod=PodWishes("mailer"))
     assert plan(agent=wanted(pool="function/hello/4"), function=own) == Plan([made("function/hello/4", function=own)])
+
+
+def test_a_published_version_has_pods_made_of_what_was_published() -> None:
+    own, latest = "function/hello/v1", function(pod=PodWishes("other"), memory_mb=1024)
+    published = function(pod=PodWishes("mailer"), memory_mb=256)
+    view = {"agent": wanted(pool=own), "function": latest}
+    assert plan(**view, version=published) == Plan([made(own, function=published)])
+    assert plan(**view, wanted_seconds=4.0) == Plan([], 1.0), "never of the function as it is"
+    missing = Trouble("RuntimeUnavailable", "There is no Function hello, or no version 1 of it")
+    assert plan(**view, wanted_seconds=5.0) == Plan([failure(missing, own)])
+    assert plan(**view, wanted_seconds=5.0, runtime_pool=None) == Plan([failure(missing, own)])
+    no_pool = Trouble("RuntimeUnavailable", f"There is no RuntimePool for {own}")
+    assert plan(**view, version=published, wanted_seconds=5.0, runtime_pool=None) == Plan([failure(no_pool, own)])
+
+
+def test_pods_that_a_gateway_of_an_older_release_wants_for_any_version_are_made_of_the_function() -> None:
+    own, latest = "function/hello/0", function(pod=PodWishes("mailer"))
+    assert plan(agent=wanted(pool=own), function=latest) == Plan([made(own, function=latest)])
+
+
+def test_a_version_is_looked_up_when_a_pod_of_it_is_to_be_made_and_only_then() -> None:
+    own = "function/hello/v1"
+    lacking = AgentView("a", agent=wanted(pool=own), gateway=GATEWAY, function=function())
+    assert version_to_make(lacking, now=NOW) == "hello.1"
+    held = replace(lacking, pool_trouble=trouble(PULL, until=NOW + 5))
+    assert plan_agent(held, namespace="default", link=LINK, source=AGENT, now=NOW) == Plan([failure(PULL, own)])
+    for other in (
+        held,
+        replace(lacking, agent=None),
+        replace(lacking, function=None),
+        replace(lacking, agent=claimed(pool=own)),
+        replace(lacking, agent=wanted(pool="function/hello/4")),
+        replace(lacking, agent=wanted()),
+        replace(lacking, gateway=None),
+        replace(lacking, pod=pod(phase="Pending", pool=own)),
+    ):
+        assert version_to_make(other, now=NOW) is None
+    again = replace(lacking, pool_trouble=trouble(PULL, until=NOW))
+    assert version_to_make(again, now=NOW) == "hello.1"
 
 
 def test_a_pool_that_failed_is_left_alone() -> None:
@@ -182,7 +221,7 @@ def test_a_pod_that_no_gateway_has_goes_when_agents_are_out_of_patience() -> Non
 
 
 def test_a_pools_name_says_whose_it_is() -> None:
-    assert own_pool("function/hello/4") == "hello"
+    assert own_pool("function/hello/4") == own_pool("function/hello/v4") == "hello"
     assert own_pool("python3.11") is None
     assert own_pool("function") is None
 

@@ -204,6 +204,18 @@ def test_a_pool_in_trouble_is_shown_and_told_by_whose_pods_they_are() -> None:
     assert events(plan(shown(), trouble=trouble, own_pods=True)) == [("Warning", "ImagePullFailed")]
 
 
+def test_the_trouble_of_a_published_version_says_so_and_is_looked_at_again_when_it_ends() -> None:
+    """T5: nothing else wakes a function whose broken version nobody asks for any more."""
+    trouble = PoolTrouble(Trouble("ConfigMissing", "no Secret"), failures=1, since=NOW, until=NOW + 2)
+    told = plan(shown(), trouble=trouble, trouble_seconds=1.0, own_pods=True, version="3")
+    assert says(told)["EnvironmentsReady"][2].startswith("Version 3: no Secret. Create the Secret")
+    assert events(told) == [("Warning", "ConfigMissing")]
+    assert told.again_seconds == 599.0
+    assert plan(shown(), trouble=trouble, trouble_seconds=1.0, own_pods=True).again_seconds is None
+    unsettled = {"environments": EnvironmentCounts(ready=2), "replicas": 2}
+    assert plan(shown(**unsettled), trouble=trouble, version="3", complete_seconds=4.0).again_seconds == 6.0
+
+
 def test_scaling_is_told_at_its_ends() -> None:
     one, two = EnvironmentCounts(ready=1), EnvironmentCounts(ready=2)
     assert events(plan(shown(), counts=two)) == [("Normal", "ScaledUp")]

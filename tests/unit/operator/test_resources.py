@@ -12,6 +12,7 @@ from lambent_operator.resources import (
     GatewayPod,
     Pod,
     PodWishes,
+    as_of_version,
     parse_function,
     parse_gateway_pod,
     parse_pod,
@@ -165,6 +166,42 @@ def test_a_function() -> None:
 
 def test_a_function_that_was_just_made() -> None:
     assert parse_function({"metadata": METADATA, "spec": {}}) == Function("default", "a", "u", 12, 0)
+
+
+def test_a_function_as_it_was_published() -> None:
+    """All that its pods are made of is the version's, by defaults too; whose they are stays."""
+    latest = parse_function(
+        {
+            "metadata": METADATA | {"generation": 3},
+            "spec": {
+                "packageType": "Image",
+                "architectures": ["arm64"],
+                "timeout": 60,
+                "memorySize": 512,
+                "ephemeralStorage": {"size": 1024},
+                "pod": {"serviceAccountName": "other"},
+            },
+            "status": {"state": "Active", "observedGeneration": 3},
+        }
+    )
+    was = {"runtime": "python3.11", "memorySize": 256, "pod": {"envFrom": [{"configMapRef": {"name": "a"}}]}}
+    thing = {"metadata": METADATA | {"name": "a.1", "uid": "v"}, "spec": {"version": 1, "function": was}}
+    assert as_of_version(latest, thing) == Function(
+        "default",
+        "a",
+        "u",
+        12,
+        3,
+        runtime="python3.11",
+        memory_mb=256,
+        pod=PodWishes(env_from=({"configMapRef": {"name": "a"}},)),
+        state="Active",
+        observed_generation=3,
+    )
+    image = {"packageType": "Image", "architectures": ["arm64"], "timeout": 9, "ephemeralStorage": {"size": 600}}
+    assert as_of_version(
+        parse_function({"metadata": METADATA, "spec": was}), {"spec": {"function": image}}
+    ) == Function("default", "a", "u", 12, 0, image=True, architecture="arm64", timeout_seconds=9, tmp_mb=600)
 
 
 def test_a_runtime_pool() -> None:
