@@ -28,7 +28,7 @@ from lambent_core.census import AgentEntry, Alive, Changes, Line, Snapshot
 from lambent_core.function import EnvironmentCounts
 from lambent_kube.client import APPLY_PATCH, Kubernetes, NotFound, Object
 from lambent_kube.config import from_kubeconfig
-from lambent_kube.resources import EVENTS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
+from lambent_kube.resources import EVENTS, FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 
 ROOT = Path(__file__).parent.parent.parent
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
@@ -249,6 +249,18 @@ class World:
         }
         made = await self.api.patch(FUNCTIONS, self.namespace, name, body, type=APPLY_PATCH, force=True)
         return await self.settle(name, made["metadata"]["generation"]) if settled else made
+
+    async def put_version(self, number: int = 1, function: str = "hello", **spec: Any) -> Object:
+        """As a gateway publishes it."""
+        was = {"runtime": "python3.11", "handler": "app.handler", "code": {"sha256": "ab" * 32, "size": 9}} | spec
+        name = f"{function}.{number}"
+        body = {
+            "apiVersion": "lambent.dev/v1",
+            "kind": "FunctionVersion",
+            "metadata": {"name": name},
+            "spec": {"functionName": function, "version": number, "function": was},
+        }
+        return await self.api.patch(FUNCTION_VERSIONS, self.namespace, name, body, type=APPLY_PATCH, force=True)
 
     async def settle(self, name: str, generation: int, **status: Any) -> Object:
         told = {"state": "Active", "lastUpdateStatus": "Successful", "observedGeneration": generation} | status

@@ -191,6 +191,25 @@ async def test_a_function_with_pods_of_its_own(here: World) -> None:
     await until(lambda: _is(here.conditions(), "Ready", ("True", "Active")), "the function is ready again")
 
 
+async def test_a_published_version_has_the_pods_that_it_was_published_with(here: World) -> None:
+    gateway = await here.start_gateway()
+    await here.put_pool()
+    made = await here.put_function(memorySize=512, pod={"envFrom": [{"configMapRef": {"name": "b"}}]})
+    published = {"memorySize": 256, "ephemeralStorage": {"size": 1024}, "timeout": 60}
+    await here.put_version(pod={"envFrom": [{"configMapRef": {"name": "a"}}]}, **published)
+    here.start_operator()
+    gateway.put(wanted("hello-1", "function/hello/v1"), wanted("hello-2", "function/hello/1"))
+    old = await until(lambda: here.pod("hello-1"), "the version's pod is there")
+    new = await until(lambda: here.pod("hello-2"), "the function's pod is there")
+    sources = [pod["spec"]["containers"][0]["envFrom"] for pod in (old, new)]
+    assert sources == [[{"configMapRef": {"name": "a"}}], [{"configMapRef": {"name": "b"}}]]
+    sizes = [pod["spec"]["containers"][0]["resources"]["limits"]["memory"] for pod in (old, new)]
+    assert sizes == ["288Mi", "544Mi"]
+    assert old["spec"]["terminationGracePeriodSeconds"] == 60
+    assert {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}} in old["spec"]["volumes"]
+    assert [pod["metadata"]["ownerReferences"][0]["uid"] for pod in (old, new)] == [made["metadata"]["uid"]] * 2
+
+
 async def test_killed_at_any_moment_it_makes_no_second_set_of_pods(here: World) -> None:
     gateway = await here.start_gateway()
     await here.put_pool()
