@@ -205,14 +205,13 @@ async def _published() -> None:
     world.gateway.put(AgentEntry("own-1", "function/hello/v1", "wanted"))
     await asyncio.sleep(2.0)
     assert world.api.names(PODS) == set(), "the operator waits a little for a version that it can't find"
-    world.api.make(FUNCTION_VERSIONS, function_version("hello", 1, pod={"serviceAccountName": "mailer"}, timeout=60))
+    world.api.make(FUNCTION_VERSIONS, function_version("hello", 1, pod={"serviceAccountName": "mailer"}))
     world.gateway.put(AgentEntry("own-2", "function/hello/1", "wanted"))
     world.gateway.put(AgentEntry("own-3", "function/hello/0", "wanted"))  # of any version, told by an older release
     await asyncio.sleep(5.0)
     accounts = {pod["metadata"]["name"]: pod["spec"]["serviceAccountName"] for pod in world.api.of(PODS)}
     assert accounts == {"own-1": "mailer", "own-2": "lambent-function", "own-3": "lambent-function"}
     pod, (thing,) = world.api.objects[PODS, "own-1"], world.api.of(FUNCTIONS)
-    assert pod["spec"]["terminationGracePeriodSeconds"] == 60
     assert pod["metadata"]["labels"]["lambent.dev/function"] == "hello"
     assert pod["metadata"]["ownerReferences"][0]["uid"] == thing["metadata"]["uid"], "it goes with its function"
     world.api.remove(FUNCTION_VERSIONS, "hello.1")

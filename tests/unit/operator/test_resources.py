@@ -201,7 +201,7 @@ def test_a_function_as_it_was_published() -> None:
     image = {"packageType": "Image", "architectures": ["arm64"], "timeout": 9, "ephemeralStorage": {"size": 600}}
     assert as_of_version(
         parse_function({"metadata": METADATA, "spec": was}), {"spec": {"function": image}}
-    ) == Function("default", "a", "u", 12, 0, image=True, architecture="arm64", timeout_seconds=9, tmp_mb=600)
+    ) == Function("default", "a", "u", 12, 0, image=True, architecture="arm64", tmp_mb=600)
 
 
 def test_a_runtime_pool() -> None:
