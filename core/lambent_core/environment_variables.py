@@ -19,6 +19,7 @@ class Surroundings:
     endpoint: str
     """URL of the Lambda API, for functions that call functions."""
     access_key: str = "LAMBENTLOCAL00000000"
+    """The agent leaves these credentials out where the function has others, and a region where its pod names another."""
     secret_key: str = "local"  # noqa: S105 - accepted by everything while callers need not sign
     session_token: str = "local"  # noqa: S105
 

@@ -31,6 +31,5 @@ def specialization(environment: ExecutionEnvironment, *, sized: bool, platform: 
             *([Package(spec.code.sha256, spec.code.size or 0, "task")] if spec.code.sha256 else []),
             *(Package(layer.sha256, layer.size, "opt") for layer in function.status.layers),
         ],
-        inherits=route.runtime.inherits or (spec.pod is not None and bool(spec.pod.env_from)),
         memory_limit_bytes=0 if sized else route.memory_mb * 1024 * 1024,
     )

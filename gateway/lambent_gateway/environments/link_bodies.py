@@ -74,8 +74,6 @@ class Specialization(msgspec.Struct, frozen=True, rename="camel"):
     runtime: RuntimeCommand
     environment: dict[str, str]
     packages: list[Package]
-    inherits: bool = False
-    """The agent was started with variables of the function's own: `environment` comes over them."""
     init_timeout_ms: int = limits.INIT_SECONDS_MAX * 1000
     memory_limit_bytes: int = 0
 

@@ -76,7 +76,6 @@ def _image(function: Function, revision: str) -> RuntimeChoice | None:
         command=command,
         environment={},
         working_directory=(spec.image_config or ImageConfig()).working_directory,
-        inherits=True,
     )
 
 

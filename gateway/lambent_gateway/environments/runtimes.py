@@ -52,8 +52,6 @@ class RuntimeChoice:
     note: str | None = None
     working_directory: str | None = None
     """Of a container image's command, where it isn't the image's own."""
-    inherits: bool = False
-    """The agent stands in the function's own image, and what that sets comes first."""
 
 
 class OfferedRuntimes(Protocol):

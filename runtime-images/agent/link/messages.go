@@ -38,16 +38,14 @@ type SlotState struct {
 
 // Specialization is the body of SPECIALIZE: what the slot shall become.
 type Specialization struct {
-	Revision    string            `json:"revision"`
-	Function    Function          `json:"function"`
-	Handler     string            `json:"handler"`
-	Runtime     Runtime           `json:"runtime"`
-	Environment map[string]string `json:"environment"`
-	// Inherits says that the agent was started with variables of the function's: they come first.
-	Inherits         bool      `json:"inherits"`
-	Packages         []Package `json:"packages"`
-	InitTimeoutMs    int64     `json:"initTimeoutMs"`
-	MemoryLimitBytes int64     `json:"memoryLimitBytes"`
+	Revision         string            `json:"revision"`
+	Function         Function          `json:"function"`
+	Handler          string            `json:"handler"`
+	Runtime          Runtime           `json:"runtime"`
+	Environment      map[string]string `json:"environment"`
+	Packages         []Package         `json:"packages"`
+	InitTimeoutMs    int64             `json:"initTimeoutMs"`
+	MemoryLimitBytes int64             `json:"memoryLimitBytes"`
 }
 
 type Function struct {

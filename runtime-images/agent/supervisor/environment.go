@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -201,21 +202,13 @@ func unstartable(err error) slot.Trouble {
 
 // variables is the whole environment of a runtime that starts in this directory.
 func (e *environment) variables(directory string) map[string]string {
-	variables := make(map[string]string, len(e.spec.Environment)+8)
-	if e.spec.Inherits {
-		for _, variable := range e.agent.settings.Inherited {
-			name, value, _ := strings.Cut(variable, "=")
-			if !ofTheContainer(name, value, e.inImage()) {
-				variables[name] = value
-			}
+	_, err := os.Stat(accountToken)
+	variables := handedOn(e.agent.settings.Inherited, e.inImage(), err == nil)
+	put(variables, e.spec.Environment)
+	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "PYTHONPATH"} {
+		if value, found := variables[name]; found {
+			variables[name] = e.places.Translate(value)
 		}
-	}
-	for name, value := range e.spec.Environment {
-		switch name {
-		case "PATH", "LD_LIBRARY_PATH", "PYTHONPATH":
-			value = e.places.Translate(value)
-		}
-		variables[name] = value
 	}
 	variables["AWS_LAMBDA_RUNTIME_API"] = e.api.Address()
 	variables["LAMBDA_TASK_ROOT"] = e.places.Task
@@ -228,15 +221,6 @@ func (e *environment) variables(directory string) map[string]string {
 		variables["TMPDIR"] = e.places.Tmp
 	}
 	return variables
-}
-
-// ofTheContainer says whether a variable is there because the agent runs in a container, and not because anybody set it. Where no
-// user has a home, containers are told that it is the root; an image may have set another.
-func ofTheContainer(name, value string, inImage bool) bool {
-	if name == "HOME" {
-		return !inImage || value == "/"
-	}
-	return name == "HOSTNAME" || strings.HasPrefix(name, "KUBERNETES_")
 }
 
 // bootstrapInit is the body of INIT. A process that was started for this function has its environment already, and perhaps a wrapper's
@@ -423,28 +407,18 @@ func (e *environment) addProcesses(to map[int]bool) {
 	}
 }
 
-// servesFor says whether the pre-started bootstrap can become the function's runtime: the same command, and every variable that a
-// process reads only when it starts has the value that it was started with.
+// servesFor says whether the pre-started bootstrap can become the function's runtime: the same command, and every variable that is
+// told and that a process reads only when it starts has the value that it was started with. The others it has anyway.
 func servesFor(settings Settings, spec *link.Specialization) bool {
 	if spec.Runtime.Protocol != "frames" || strings.Join(spec.Runtime.Command, "\x00") != strings.Join(settings.Prestart, "\x00") {
 		return false
 	}
-	had := map[string]string{}
-	for _, variable := range settings.Inherited {
-		name, value, _ := strings.Cut(variable, "=")
-		if readAtStart(name) {
-			had[name] = value
-		}
-	}
 	for name, value := range spec.Environment {
-		if readAtStart(name) {
-			if before, found := had[name]; !found || before != value {
-				return false
-			}
-			delete(had, name)
+		if readAtStart(name) && !slices.Contains(settings.Inherited, name+"="+value) {
+			return false
 		}
 	}
-	return len(had) == 0
+	return true
 }
 
 // bringsLibraries says whether the function or its layers have shared libraries in a folder that the loader searches: one that was

@@ -42,7 +42,7 @@ type Settings struct {
 	RuntimeFolder string
 	Places        sandbox.Kind
 	Cgroups       []string
-	// Inherited is the rest of the environment, "NAME=value": a pre-started bootstrap gets it.
+	// Inherited is the rest of the environment, "NAME=value": runtimes get it, a pre-started bootstrap as it is.
 	Inherited []string
 	// Own are the LAMBENT_ variables as they came.
 	Own []string

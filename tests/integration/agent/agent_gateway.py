@@ -160,7 +160,6 @@ class Gateway:
         timeout_ms: int = 10_000,
         init_timeout_ms: int = 10_000,
         memory_limit_bytes: int = 0,
-        inherits: bool = False,
     ) -> dict[str, Any]:
         """SPECIALIZE, and INIT's answer."""
         listed = []
@@ -180,7 +179,6 @@ class Gateway:
             "handler": handler,
             "runtime": runtime,
             "environment": dict(variables or {}),
-            "inherits": inherits,
             "packages": listed,
             "initTimeoutMs": init_timeout_ms,
             "memoryLimitBytes": memory_limit_bytes,

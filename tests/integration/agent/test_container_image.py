@@ -55,7 +55,7 @@ async def run(agent_binary: Path, tmp_path: Path) -> AsyncIterator[Run]:
             runtime = {"protocol": "api", "command": command} | options.pop("runtime", {})
             variables = {name: PLATFORM[name] for name in PLATFORM if name.startswith("AWS_")}
             await gateway.specialize(
-                [], runtime, handler="", variables=variables | options.pop("variables", {}), inherits=True, **options
+                [], runtime, handler="", variables=variables | options.pop("variables", {}), **options
             )
             return gateway
 
@@ -171,7 +171,7 @@ async def test_in_an_image_of_one_program_alone(agent_binary: Path, tmp_path: Pa
         await gateway.welcome()
         runtime = {"protocol": "api", "command": ["/function", "a", "b"], "workingDirectory": "/work"}
         variables = {"AWS_LAMBDA_FUNCTION_NAME": "fn"}
-        assert (await gateway.specialize([], runtime, variables=variables, inherits=True))["status"] == "success"
+        assert (await gateway.specialize([], runtime, variables=variables))["status"] == "success"
         beside = await gateway.open()
         assert (await beside.specialize_again())["status"] == "success"
         expected = {

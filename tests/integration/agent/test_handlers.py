@@ -225,6 +225,26 @@ def handler(event, context):
         assert variables["TMPDIR"] == str(environment / "tmp")
 
 
+async def test_variables_that_its_container_was_given(start: Start, client: str) -> None:
+    """By a Secret or a cloud's webhook, say. What the platform makes up gives way to them, and the function's own comes over them."""
+    source = "import os\ndef handler(event, context):\n    return dict(os.environ)\n"
+    given = {"AWS_ACCESS_KEY_ID": "a Secret's", "AZURE_CLIENT_ID": "a webhook's", "AWS_REGION": "eu-central-1"}
+    made_up = {
+        "AWS_ACCESS_KEY_ID": "LAMBENTLOCAL00000000",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SESSION_TOKEN": "local",
+    }
+    gateway = await start(
+        source,
+        client=client,
+        settings=given | {"FOO": "a ConfigMap's", "HOSTNAME": "pod", "HOME": "/"},
+        variables=made_up | {"FOO": "the function's"},
+    )
+    variables = (await gateway.invoke()).value
+    assert variables | given | {"FOO": "the function's"} == variables
+    assert not {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HOSTNAME", "HOME"} & variables.keys()
+
+
 async def test_a_layer_is_importable_and_later_ones_win(start: Start) -> None:
     layers: list[dict[str, str | bytes]] = [
         {"python/shared.py": "NAME = 'first'\n", "python/first.py": "", "data/a": "1"},

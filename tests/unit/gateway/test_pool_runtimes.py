@@ -156,7 +156,6 @@ def test_an_image_runs_in_pods_of_its_own_that_no_pool_offers() -> None:
         protocol="api",
         command=["/entry", "app.handler"],
         environment={},
-        inherits=True,
     )
 
 

@@ -11,15 +11,12 @@ import pytest
 from lambent_core.environment_variables import Surroundings
 from lambent_core.function import (
     Code,
-    EnvFrom,
     FoundImage,
     Function,
     FunctionSpec,
     FunctionStatus,
     ImageConfig,
     Metadata,
-    ObjectReference,
-    PodSettings,
 )
 from lambent_core.log_lines import JsonLog
 from lambent_core.placement import EnvironmentId
@@ -59,7 +56,7 @@ def test_an_image_is_run_with_what_it_sets_and_no_package() -> None:
     specialized = told(IMAGE)
     assert specialized.runtime.command == ["/entry", "app.handler"]
     assert (specialized.runtime.protocol, specialized.runtime.working_directory) == ("api", "")
-    assert (specialized.packages, specialized.inherits, specialized.handler) == ([], True, "")
+    assert (specialized.packages, specialized.handler) == ([], "")
     assert not {"AWS_EXECUTION_ENV", "LANG", "PATH"} & specialized.environment.keys()
     assert specialized.environment["AWS_LAMBDA_FUNCTION_NAME"] == "fn"
 
@@ -73,15 +70,11 @@ def test_settings_in_place_of_an_images() -> None:
 def test_a_package_is_run_as_before() -> None:
     specialized = told(ZIP)
     assert [package.sha256 for package in specialized.packages] == ["cd" * 32]
-    assert (specialized.runtime.command, specialized.inherits) == (["/python"], False)
+    assert specialized.runtime.command == ["/python"]
     assert (specialized.environment["AWS_EXECUTION_ENV"], specialized.environment["LANG"]) == (
         "AWS_Lambda_python3.11",
         "C",
     )
-
-
-def test_variables_of_secrets_come_first() -> None:
-    assert told(ZIP, pod=PodSettings(env_from=[EnvFrom(secret_ref=ObjectReference(name="s"))])).inherits
 
 
 @pytest.mark.parametrize(
