@@ -88,13 +88,13 @@ class PodSettings(_Model, frozen=True):
     """What Kubernetes must know before a pod starts. A function that sets any of it gets pods of its own, none from a pool."""
 
     service_account_name: str | None = None
-    """ServiceAccount of the function's pods: its execution role on Kubernetes."""
+    """ServiceAccount of the function's pods: its execution role on Kubernetes. Its API token is mounted, unless the account says not to."""
     runtime_class_name: str | None = None
     """RuntimeClass, for sandboxes such as gVisor or Kata."""
     node_selector: dict[str, str] = {}
     """Labels that a node must have."""
     env_from: list[EnvFrom] = []
-    """Secrets and ConfigMaps whose keys become environment variables. `environment.variables` wins over them."""
+    """Secrets and ConfigMaps whose keys become environment variables, over made-up AWS credentials and below `environment.variables`."""
     image_pull_secrets: list[str] = []
     """Names of Secrets with a registry's credentials, in the function's namespace, for nodes that pull the function's container image."""
 

@@ -108,7 +108,6 @@ def pod_manifest(
     pod_spec: Object = {
         "restartPolicy": "Never",
         "serviceAccountName": wishes.service_account_name or "lambent-function",
-        "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": {
@@ -121,6 +120,8 @@ def pod_manifest(
         "containers": [_container(id, pool, spec, function, wishes, gateway, link, own_image=own_image)],
         "volumes": _volumes(function),
     }
+    if not wishes.service_account_name:  # else its API token is mounted, unless the account says not to
+        pod_spec["automountServiceAccountToken"] = False
     if own_image:
         pod_spec["initContainers"] = [_installer(agent)]
         pod_spec["volumes"].append({"name": "agent", "emptyDir": {}})

@@ -174,6 +174,9 @@ def test_what_a_pool_and_a_function_may_ask_for_besides() -> None:
             if one["name"] != "LAMBENT_PRESTART"
         ],
     }
+    del plain["spec"][
+        "automountServiceAccountToken"
+    ]  # an account that is named says itself, and Kubernetes' default is to mount it
     assert manifest["spec"] == plain["spec"] | {
         "serviceAccountName": "mailer",
         "terminationGracePeriodSeconds": 930,
@@ -184,6 +187,15 @@ def test_what_a_pool_and_a_function_may_ask_for_besides() -> None:
         "tolerations": [{"key": "functions", "operator": "Exists"}],
         "runtimeClassName": "kata",
     }
+
+
+def test_the_token_of_an_account_that_nobody_named_stays_away() -> None:
+    """Whatever else the function wants of its pods."""
+    own = function(pod=PodWishes(env_from=({"secretRef": {"name": "passwords"}},)))
+    spec = pod_manifest(
+        "a", pool="f", runtime_pool=POOL, function=own, gateway=GATEWAY, namespace="default", link=LINK, agent=AGENT
+    )["spec"]
+    assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == ("lambent-function", False)
 
 
 def test_a_gateway_may_have_an_address_of_version_6() -> None:
@@ -365,5 +377,6 @@ def test_what_an_image_asks_of_its_pods() -> None:
     assert spec["imagePullSecrets"] == [{"name": "own"}, {"name": "both"}, {"name": "all"}]
     assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64", "zone": "a"}
     assert (spec["serviceAccountName"], spec["runtimeClassName"]) == ("mailer", "kata")
+    assert "automountServiceAccountToken" not in spec
     assert spec["containers"][0]["envFrom"] == [{"secretRef": {"name": "s"}}]
     assert spec["initContainers"][0]["imagePullPolicy"] == "Always"
