@@ -112,6 +112,7 @@ async def measure(functions: int) -> dict[str, float]:
         instance="operator-0",
         link=Link(9001, "link:9001"),
         source=AgentSource("lambent"),
+        pod_labels={},
         may_act=lambda: True,
         clock=Clock(),
         chance=random.random,

@@ -59,6 +59,7 @@ class Operator:
             instance=settings.pod_name,
             link=Link(settings.link_port, settings.link_service),
             source=AgentSource(settings.agent_image, settings.agent_image_pull_policy, settings.image_pull_secrets),
+            pod_labels=settings.pod_labels,
             may_act=self._leader.may_act,
             clock=clock,
             chance=random.random,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import structlog
@@ -56,6 +56,7 @@ class Engine:
         instance: str,
         link: Link,
         source: AgentSource,
+        pod_labels: Mapping[str, str],
         may_act: Callable[[], bool],
         clock: Clock,
         chance: Callable[[], float],
@@ -88,6 +89,7 @@ class Engine:
             namespace=namespace,
             link=link,
             source=source,
+            pod_labels=pod_labels,
             may_act=may_act,
             clock=clock.monotonic,
             timestamp=clock.timestamp,

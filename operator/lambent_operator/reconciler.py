@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -46,6 +46,7 @@ class Reconciler:
         namespace: str,
         link: Link,
         source: AgentSource,
+        pod_labels: Mapping[str, str],
         may_act: Callable[[], bool],
         clock: Callable[[], float],
         timestamp: Callable[[], str],
@@ -59,6 +60,7 @@ class Reconciler:
         self._namespace = namespace
         self._link = link
         self._source = source
+        self._pod_labels = pod_labels
         self._may_act = may_act
         self._clock = clock
         self._timestamp = timestamp
@@ -139,7 +141,14 @@ class Reconciler:
         self._end_trouble(view.agent)
         if (version := version_to_make(view, now=now)) is not None:
             view = await self._with_version(view, version)
-        plan = plan_agent(view, namespace=self._namespace, link=self._link, source=self._source, now=now)
+        plan = plan_agent(
+            view,
+            namespace=self._namespace,
+            link=self._link,
+            source=self._source,
+            pod_labels=self._pod_labels,
+            now=now,
+        )
         try:
             return await self._do(Key("agent", id), plan)
         except PodRefused as refusal:

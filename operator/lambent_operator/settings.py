@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lambent_core import image_references
@@ -43,6 +43,8 @@ class Settings:
     """LAMBENT_AGENT_IMAGE_PULL_POLICY: as in Kubernetes."""
     image_pull_secrets: tuple[str, ...] = ()
     """LAMBENT_IMAGE_PULL_SECRETS: Secrets with registries' credentials for those pods, with commas between."""
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+    """LAMBENT_POD_LABELS: further ones of all functions' pods, `key=value` with commas between."""
     gateway_port: int = GATEWAY_PORT
     """LAMBENT_GATEWAY_PORT: of the gateway's HTTP routes."""
     link_port: int = LINK_PORT
@@ -66,6 +68,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         agent_image=reader.text("LAMBENT_AGENT_IMAGE", re.compile(image_references.PATTERN), "the name of an image"),
         agent_image_pull_policy=reader.one_of("LAMBENT_AGENT_IMAGE_PULL_POLICY", PULL_POLICIES, "IfNotPresent"),
         image_pull_secrets=reader.names("LAMBENT_IMAGE_PULL_SECRETS"),
+        pod_labels=reader.labels("LAMBENT_POD_LABELS"),
         gateway_port=reader.port("LAMBENT_GATEWAY_PORT", GATEWAY_PORT),
         link_port=reader.port("LAMBENT_LINK_PORT", LINK_PORT),
         health_port=reader.port("LAMBENT_HEALTH_PORT", HEALTH_PORT),
@@ -90,10 +93,16 @@ class _Reader:
         return value
 
     def selector(self, name: str) -> str:
-        value = self.text(name, re.compile(r".+"), "labels, key=value with commas between")
-        if value and not all(_LABEL.fullmatch(label) for label in value.split(",")):
+        self.labels(name)
+        return self.text(name, re.compile(r".+"), "labels, key=value with commas between")
+
+    def labels(self, name: str) -> dict[str, str]:
+        value = self._environ.get(name, "")
+        found = value.split(",") if value else []
+        if not all(_LABEL.fullmatch(label) for label in found):
             self.wrong.append(f"{name} is {value!r}: it takes labels, key=value with commas between")
-        return value
+            return {}
+        return dict(label.split("=") for label in found)
 
     def names(self, name: str) -> tuple[str, ...]:
         value = self._environ.get(name, "")

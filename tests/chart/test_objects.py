@@ -304,6 +304,12 @@ def test_registries_of_images_are_told_with_credentials_by_a_secret() -> None:
     assert variables(rendered, "Deployment", "lambent-operator")["LAMBENT_IMAGE_PULL_SECRETS"] == "one,two"
 
 
+def test_labels_of_functions_pods_are_told_to_the_operator() -> None:
+    labels = {"azure.workload.identity/use": "true", "team": "a"}
+    told = variables(render({"functions": {"podLabels": labels}}), "Deployment", "lambent-operator")
+    assert told["LAMBENT_POD_LABELS"] == "azure.workload.identity/use=true,team=a"
+
+
 def test_the_gateway_is_told_of_a_bucket_and_its_keys_by_a_secret() -> None:
     def told(s3: Object) -> Object:
         env = container(render({"gateway": {"packages": {"s3": s3}}}), "StatefulSet", "lambent-gateway")["env"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,9 @@ from lambent_operator.troubles import KINDS, PoolTrouble, Trouble
 from tests.unit.operator.things import POOL, WAITING, function
 
 NOW = 10_000.0
+plan_of = partial(
+    plan_agent, namespace="default", link=Link(9001, "link:9001"), source=AgentSource("lambent"), pod_labels={}, now=NOW
+)
 SPANS = st.floats(0, 300)
 TROUBLES = st.builds(Trouble, st.sampled_from(sorted(KINDS)), st.just("why"))
 AMOUNTS = st.sampled_from([WAITING, amounts_for(128), amounts_for(512)])
@@ -96,9 +100,9 @@ def views(draw: st.DrawFn) -> AgentView:
 
 @given(views())
 def test_an_agent_has_at_most_one_pod_and_keeps_it(view: AgentView) -> None:
-    plan = plan_agent(view, namespace="default", link=Link(9001, "link:9001"), source=AgentSource("lambent"), now=NOW)
+    planned = plan_of(view)
     told = False
-    for change in plan.changes:
+    for change in planned.changes:
         match change:
             case CreatePod(manifest):
                 assert view.pod is None and view.agent is not None and view.agent.told.state == "wanted", "K2"
@@ -118,15 +122,15 @@ def test_an_agent_has_at_most_one_pod_and_keeps_it(view: AgentView) -> None:
             case AdoptPod(function=whose) | ResizePod(function=whose):
                 assert view.agent is not None and whose.uid == view.agent.told.function_uid
                 assert view.function is not None and view.function.uid == whose.uid
-    assert plan.again_seconds is None or plan.again_seconds > 0
+    assert planned.again_seconds is None or planned.again_seconds > 0
 
 
 @given(views())
 def test_a_plan_that_was_done_is_done(view: AgentView) -> None:
     """What an adopted and resized pod looks like asks for nothing more."""
-    plan = plan_agent(view, namespace="default", link=Link(9001, "link:9001"), source=AgentSource("lambent"), now=NOW)
+    planned = plan_of(view)
     pod = view.pod
-    for change in plan.changes:
+    for change in planned.changes:
         if isinstance(change, AdoptPod):
             assert pod is not None
             owner = change.function.uid
@@ -134,13 +138,7 @@ def test_a_plan_that_was_done_is_done(view: AgentView) -> None:
         if isinstance(change, ResizePod):
             assert pod is not None
             pod = replace(pod, amounts=change.amounts)
-    again = plan_agent(
-        replace(view, pod=pod),
-        namespace="default",
-        link=Link(9001, "link:9001"),
-        source=AgentSource("lambent"),
-        now=NOW,
-    )
+    again = plan_of(replace(view, pod=pod))
     assert not [change for change in again.changes if isinstance(change, AdoptPod | ResizePod)]
 
 

@@ -339,6 +339,7 @@ class World:
             instance="operator-0",
             link=Link(9001, "link:9001"),
             source=AgentSource("lambent"),
+            pod_labels={},
             may_act=lambda: True,
             clock=Clock(),
             chance=self.chance.random,

@@ -7,6 +7,7 @@ Lambda's own number ties processor to memory: 1,769 MB are one core.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,7 @@ def pod_manifest(
     namespace: str,
     link: Link,
     agent: AgentSource,
+    pod_labels: Mapping[str, str],
 ) -> Object:
     """
     `pool` is the census' name of it. `function` is whose own pod it shall be; None: one of the pool, for any.
@@ -95,6 +97,7 @@ def pod_manifest(
         "name": id,
         "namespace": namespace,
         "labels": {
+            **pod_labels,
             "app.kubernetes.io/name": "lambent",
             "app.kubernetes.io/component": "environment",
             labels.MANAGED_BY: labels.MANAGER,

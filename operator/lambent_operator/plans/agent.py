@@ -8,6 +8,7 @@ What becomes of one agent and the pod of its name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lambent_core import dedicated_pools
@@ -64,7 +65,9 @@ class AgentView:
     """By the API server, for this pod."""
 
 
-def plan_agent(view: AgentView, *, namespace: str, link: Link, source: AgentSource, now: float) -> Plan:
+def plan_agent(
+    view: AgentView, *, namespace: str, link: Link, source: AgentSource, pod_labels: Mapping[str, str], now: float
+) -> Plan:
     agent, pod = view.agent, view.pod
     if agent is None:
         return _plan_missing(view)
@@ -75,7 +78,9 @@ def plan_agent(view: AgentView, *, namespace: str, link: Link, source: AgentSour
     if view.gateway is None:
         return Plan()
     if pod is None:
-        return _plan_wanted(view, agent, view.gateway, namespace=namespace, link=link, source=source, now=now)
+        return _plan_wanted(
+            view, agent, view.gateway, namespace=namespace, link=link, source=source, pod_labels=pod_labels, now=now
+        )
     return _plan_starting(view, agent, pod)
 
 
@@ -133,6 +138,7 @@ def _plan_wanted(
     namespace: str,
     link: Link,
     source: AgentSource,
+    pod_labels: Mapping[str, str],
     now: float,
 ) -> Plan:
     pool, own = agent.told.pool, dedicated_pools.parse(agent.told.pool)
@@ -156,6 +162,7 @@ def _plan_wanted(
         namespace=namespace,
         link=link,
         agent=source,
+        pod_labels=pod_labels,
     )
     return Plan([CreatePod(manifest)])
 

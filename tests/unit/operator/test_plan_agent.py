@@ -31,7 +31,7 @@ FULL = Trouble("Unschedulable", "0/3 nodes are available")
 
 def plan(**members: Any) -> Plan:
     view = AgentView(**{"id": "a", "gateway": GATEWAY, "runtime_pool": POOL} | members)
-    return plan_agent(view, namespace="default", link=LINK, source=AGENT, now=NOW)
+    return plan_agent(view, namespace="default", link=LINK, source=AGENT, pod_labels={}, now=NOW)
 
 
 def made(pool: str = "python3.11", **members: Any) -> CreatePod:
@@ -45,6 +45,7 @@ def made(pool: str = "python3.11", **members: Any) -> CreatePod:
             namespace="default",
             link=LINK,
             agent=AGENT,
+            pod_labels={},
         )
     )
 
@@ -240,6 +241,7 @@ def test_an_image_has_pods_made_of_it_and_needs_no_runtime_pool() -> None:
         namespace="default",
         link=LINK,
         agent=AGENT,
+        pod_labels={},
     )
     assert plan(agent=wanted(pool=OWN_IMAGE), function=own, runtime_pool=None) == Plan([CreatePod(manifest)])
     assert plan(agent=wanted(pool=OWN_IMAGE), function=own) == Plan([CreatePod(manifest)])

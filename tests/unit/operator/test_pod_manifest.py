@@ -23,6 +23,7 @@ def test_the_pod_of_a_pool() -> None:
         namespace="default",
         link=LINK,
         agent=AGENT,
+        pod_labels={},
     )
     assert manifest == {
         "apiVersion": "v1",
@@ -136,7 +137,15 @@ def test_what_a_pool_and_a_function_may_ask_for_besides() -> None:
         pod=PodWishes("mailer", "kata", (("disk", "nvme"),), ({"secretRef": {"name": "passwords"}, "prefix": "P_"},)),
     )
     plain = pod_manifest(
-        "a", pool="p", runtime_pool=POOL, function=None, gateway=GATEWAY, namespace="default", link=LINK, agent=AGENT
+        "a",
+        pool="p",
+        runtime_pool=POOL,
+        function=None,
+        gateway=GATEWAY,
+        namespace="default",
+        link=LINK,
+        agent=AGENT,
+        pod_labels={},
     )
     manifest = pod_manifest(
         "a",
@@ -147,6 +156,7 @@ def test_what_a_pool_and_a_function_may_ask_for_besides() -> None:
         namespace="default",
         link=LINK,
         agent=AGENT,
+        pod_labels={"team": "a", "lambent.dev/pool": "ours stands"},
     )
     owner = {
         "apiVersion": "lambent.dev/v1",
@@ -160,7 +170,7 @@ def test_what_a_pool_and_a_function_may_ask_for_besides() -> None:
         "name": "a",
         "namespace": "default",
         "labels": plain["metadata"]["labels"]
-        | {"lambent.dev/pool": "function.hello.4", "lambent.dev/function": "hello"},
+        | {"lambent.dev/pool": "function.hello.4", "lambent.dev/function": "hello", "team": "a"},
         "annotations": {"lambent.dev/pool": "function/hello/4"},
         "ownerReferences": [owner],
     }
@@ -193,7 +203,15 @@ def test_the_token_of_an_account_that_nobody_named_stays_away() -> None:
     """Whatever else the function wants of its pods."""
     own = function(pod=PodWishes(env_from=({"secretRef": {"name": "passwords"}},)))
     spec = pod_manifest(
-        "a", pool="f", runtime_pool=POOL, function=own, gateway=GATEWAY, namespace="default", link=LINK, agent=AGENT
+        "a",
+        pool="f",
+        runtime_pool=POOL,
+        function=own,
+        gateway=GATEWAY,
+        namespace="default",
+        link=LINK,
+        agent=AGENT,
+        pod_labels={},
     )["spec"]
     assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == ("lambent-function", False)
 
@@ -201,7 +219,15 @@ def test_the_token_of_an_account_that_nobody_named_stays_away() -> None:
 def test_a_gateway_may_have_an_address_of_version_6() -> None:
     gateway = replace(GATEWAY, ip="fd00::7")
     manifest = pod_manifest(
-        "a", pool="p", runtime_pool=POOL, function=None, gateway=gateway, namespace="default", link=LINK, agent=AGENT
+        "a",
+        pool="p",
+        runtime_pool=POOL,
+        function=None,
+        gateway=gateway,
+        namespace="default",
+        link=LINK,
+        agent=AGENT,
+        pod_labels={},
     )
     assert {"name": "LAMBENT_GATEWAY", "value": "tcp:[fd00::7]:9001"} in manifest["spec"]["containers"][0]["env"]
 
@@ -221,7 +247,15 @@ def test_a_gateway_may_have_an_address_of_version_6() -> None:
 def test_resources_of_a_waiting_pod(resources: Resources, expected: dict[str, dict[str, str]]) -> None:
     pool = replace(POOL, spec=msgspec.structs.replace(SPEC, resources=resources))
     manifest = pod_manifest(
-        "a", pool="p", runtime_pool=pool, function=None, gateway=GATEWAY, namespace="default", link=LINK, agent=AGENT
+        "a",
+        pool="p",
+        runtime_pool=pool,
+        function=None,
+        gateway=GATEWAY,
+        namespace="default",
+        link=LINK,
+        agent=AGENT,
+        pod_labels={},
     )
     assert manifest["spec"]["containers"][0]["resources"] == expected
 
@@ -249,6 +283,7 @@ def test_the_pod_of_an_image() -> None:
         namespace="default",
         link=LINK,
         agent=AGENT,
+        pod_labels={},
     )
     secured = {
         "allowPrivilegeEscalation": False,
@@ -373,6 +408,7 @@ def test_what_an_image_asks_of_its_pods() -> None:
         namespace="default",
         link=LINK,
         agent=source,
+        pod_labels={},
     )["spec"]
     assert spec["imagePullSecrets"] == [{"name": "own"}, {"name": "both"}, {"name": "all"}]
     assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64", "zone": "a"}

@@ -26,6 +26,7 @@ def test_what_is_given_and_what_is_left_out() -> None:
         agent_image="registry.example.com:5000/lambent/lambent:1.0",
         agent_image_pull_policy="IfNotPresent",
         image_pull_secrets=(),
+        pod_labels={},
         gateway_port=9000,
         link_port=9001,
         health_port=8080,
@@ -36,6 +37,11 @@ def test_what_is_given_and_what_is_left_out() -> None:
     images = {"LAMBENT_AGENT_IMAGE_PULL_POLICY": "Never", "LAMBENT_IMAGE_PULL_SECRETS": "one,two.secret"}
     assert read_settings(GIVEN | images).image_pull_secrets == ("one", "two.secret")
     assert read_settings(GIVEN | images).agent_image_pull_policy == "Never"
+    labels = "azure.workload.identity/use=true,team=a"
+    assert read_settings(GIVEN | {"LAMBENT_POD_LABELS": labels}).pod_labels == {
+        "azure.workload.identity/use": "true",
+        "team": "a",
+    }
     assert (read.gateway_port, read.link_port, read.health_port, read.log_level) == (1, 2, 65535, "debug")
 
 
@@ -56,6 +62,7 @@ def test_what_is_given_and_what_is_left_out() -> None:
         ("LAMBENT_AGENT_IMAGE", "a b", "it takes the name of an image"),
         ("LAMBENT_AGENT_IMAGE_PULL_POLICY", "Often", "it takes IfNotPresent, Always, Never"),
         ("LAMBENT_IMAGE_PULL_SECRETS", "a,B", "it takes names of Secrets, with commas between"),
+        ("LAMBENT_POD_LABELS", "team", "LAMBENT_POD_LABELS is 'team': it takes labels, key=value with commas between"),
         ("LAMBENT_LOG_LEVEL", "loud", "it takes debug, info, warning, error"),
     ],
 )
