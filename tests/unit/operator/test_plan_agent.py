@@ -113,7 +113,9 @@ def test_a_version_is_looked_up_when_a_pod_of_it_is_to_be_made_and_only_then() -
     lacking = AgentView("a", agent=wanted(pool=own), gateway=GATEWAY, function=function())
     assert version_to_make(lacking, now=NOW) == "hello.1"
     held = replace(lacking, pool_trouble=trouble(PULL, until=NOW + 5))
-    assert plan_agent(held, namespace="default", link=LINK, source=AGENT, now=NOW) == Plan([failure(PULL, own)])
+    assert plan_agent(held, namespace="default", link=LINK, source=AGENT, pod_labels={}, now=NOW) == Plan(
+        [failure(PULL, own)]
+    )
     for other in (
         held,
         replace(lacking, agent=None),
