@@ -13,6 +13,7 @@ Which agent becomes which execution environment: the pre-started, code-less agen
     R10 no more agents are spawned for a function than can hold what it waits for, where one can hold several environments
     R11 a function that was given all but one of `size` agents within `BURST_SECONDS` leaves the last free one to others, where `size` is
         above one: a neighbour's cold start does not wait for a pod because of its burst
+    R12 nobody despairs of a spawn that began before they waited: another is tried for them first
 """
 
 from __future__ import annotations
@@ -122,6 +123,8 @@ class RuntimePool:
     """Since when."""
     wanted: dict[str, deque[EnvironmentId]] = field(default_factory=dict)
     """By function; the function whose turn it is first."""
+    since: dict[EnvironmentId, float] = field(default_factory=dict)
+    """When what is wanted was."""
     per_agent: dict[str, int] = field(default_factory=dict)
     """By function that waits."""
     claims: deque[tuple[float, str]] = field(default_factory=deque)
@@ -142,6 +145,7 @@ class RuntimePool:
             case Wanted(environment, function, per_agent):
                 self.wanted.setdefault(function, deque()).append(environment)
                 self.per_agent[function] = per_agent
+                self.since[environment] = now
                 self._note(now)
             case Unwanted(environment):
                 self._drop(environment)
@@ -155,10 +159,11 @@ class RuntimePool:
                 self.free.append(agent)
                 self.spawn_at, self.pause = now, SPAWN_PAUSE_SECONDS_MIN
             case Gone(agent) if agent in self.spawning:
-                del self.spawning[agent]
+                began = self.spawning.pop(agent)
                 self.spawn_at, self.pause = now + self.pause, min(2 * self.pause, SPAWN_PAUSE_SECONDS_MAX)
-                if self.wanted:
-                    effects.append(Despair(self._next(next(iter(self.wanted)))))
+                told = next((name for name, waiting in self.wanted.items() if self.since[waiting[0]] <= began), None)
+                if told is not None:  # R12
+                    effects.append(Despair(self._next(told)))
             case Gone(agent):
                 self.free.remove(agent)
             case _:
@@ -219,6 +224,7 @@ class RuntimePool:
     def _next(self, function: str) -> EnvironmentId:
         waiting = self.wanted.pop(function)
         environment = waiting.popleft()
+        del self.since[environment]
         if waiting:
             self.wanted[function] = waiting  # behind the others
         else:
@@ -228,6 +234,7 @@ class RuntimePool:
     def _drop(self, environment: EnvironmentId) -> None:
         function = next(function for function, waiting in self.wanted.items() if environment in waiting)
         self.wanted[function].remove(environment)
+        del self.since[environment]
         if not self.wanted[function]:
             del self.wanted[function], self.per_agent[function]
 
@@ -260,3 +267,4 @@ class RuntimePool:
         assert len(self.spawning) <= self.spawning_max, self  # R4
         assert len(set(self.free)) == len(self.free), self  # R1
         assert self.per_agent.keys() == self.wanted.keys(), self
+        assert len(self.since) == sum(map(len, self.wanted.values())), self

@@ -79,6 +79,25 @@ def test_a_failed_spawn_tells_who_waited_and_is_repeated_for_the_pools_own_sake_
     assert agents.step(Connected(agent(3)), now=12) == [Claim(agent(3), environment(2)), Spawn(agent(4))]
 
 
+def test_nobody_despairs_of_a_spawn_that_began_before_they_waited() -> None:
+    """R12: as of pods that gave up while the API server was away, and are seen when it is back."""
+    agents = pool(size=2)
+    assert agents.adjust(now=0) == [Spawn(agent(1)), Spawn(agent(2))]
+    assert agents.step(Wanted(environment(1), "f"), now=90) == []
+    assert agents.step(Gone(agent(1)), now=91) == [], "the other may come"
+    assert agents.step(Gone(agent(2)), now=91) == [Spawn(agent(3))]
+    assert agents.step(Gone(agent(3)), now=92) == [Despair(environment(1))]
+
+
+def test_of_those_who_wait_one_who_waited_for_the_spawn_is_told() -> None:
+    agents = pool(size=0, spawning_max=9)
+    agents.step(Wanted(environment(1), "f"), now=0)
+    agents.step(Wanted(environment(2), "f"), now=1)
+    agents.step(Wanted(environment(3), "g"), now=2)
+    assert agents.step(Connected(agent(3)), now=3) == [Claim(agent(3), environment(1))], "the next turn is the other's"
+    assert agents.step(Gone(agent(2)), now=4) == [Despair(environment(2))]
+
+
 def test_no_more_agents_are_spawned_than_can_hold_what_a_function_waits_for() -> None:
     """R10."""
     agents = pool(size=0, spawning_max=9)
@@ -129,15 +148,18 @@ def test_a_want_given_up_claims_nothing() -> None:
 def test_every_want_is_met_or_told(size: int, spawning_max: int, per_agent: int, opens: bool, moves: list[str]) -> None:
     """Whether or not agents that are said to hold several environments do."""
     agents, numbers = pool(size, spawning_max), count(1)
+    now = 0.0
+    began: dict[AgentId | EnvironmentId, float] = {}
     spawning: list[AgentId] = []
     waiting: list[EnvironmentId] = []
     claimed: list[AgentId] = []
 
-    def perform(effects: list[Effect]) -> None:
+    def perform(effects: list[Effect], failed: AgentId | None = None) -> None:
         places = 0
         for effect in effects:
             match effect:
                 case Spawn(name):
+                    began[name] = now
                     spawning.append(name)
                 case Claim(name, environment):
                     assert name not in claimed, "R1"
@@ -145,34 +167,39 @@ def test_every_want_is_met_or_told(size: int, spawning_max: int, per_agent: int,
                     waiting.remove(environment)
                     places += per_agent - 1
                 case Despair(environment):
+                    assert failed is not None and began[environment] <= began[failed], "R12"
                     waiting.remove(environment)
         assert len(spawning) <= spawning_max, "R4"
         if places:
             opened = tuple(waiting[:places]) if opens else ()
             del waiting[: len(opened)]
-            perform(agents.step(OpenedBeside(opened)))
+            perform(agents.step(OpenedBeside(opened), now=now))
         assert not waiting or spawning, "somebody is coming"
 
     perform(agents.adjust())
     for move in moves:
+        now += 0.001
         if move == "want":
             waiting.append(environment(next(numbers)))
-            perform(agents.step(Wanted(waiting[-1], "", per_agent)))
+            began[waiting[-1]] = now
+            perform(agents.step(Wanted(waiting[-1], "", per_agent), now=now))
         elif move == "give up" and waiting:
-            perform(agents.step(Unwanted(waiting.pop())))
+            perform(agents.step(Unwanted(waiting.pop()), now=now))
         elif move == "connect" and spawning:
-            perform(agents.step(Connected(spawning.pop(0))))
+            perform(agents.step(Connected(spawning.pop(0)), now=now))
         elif move == "fail" and spawning:
-            perform(agents.step(Gone(spawning.pop(0))))
+            failed = spawning.pop(0)
+            perform(agents.step(Gone(failed), now=now), failed)
         elif move == "break" and agents.free:
-            perform(agents.step(Gone(agents.free[0])))
+            perform(agents.step(Gone(agents.free[0]), now=now))
     while waiting or spawning:
-        perform(agents.step(Connected(spawning.pop(0))))
-    perform(agents.adjust(now=100.0))
+        perform(agents.step(Connected(spawning.pop(0)), now=now))
+    now = 100.0
+    perform(agents.adjust(now=now))
     while spawning:
-        perform(agents.step(Connected(spawning.pop(0)), now=100.0))
+        perform(agents.step(Connected(spawning.pop(0)), now=now))
     assert len(agents.free) == size, "R3, R6"
-    assert agents.adjust() == [], "R3"
+    assert agents.adjust(now=now) == [], "R3"
 
 
 def test_no_more_are_spawned_at_once_than_hardly_slow_one_another_down() -> None:
@@ -293,7 +320,7 @@ def test_what_was_kept_for_others_is_the_bursts_once_its_share_is_long_ago() -> 
 
 def test_nothing_is_kept_for_others_while_agents_can_not_be_had() -> None:
     agents = bursting()
-    agents.step(Wanted(environment(9), "neighbour"))
+    agents.step(Wanted(environment(9), "neighbour"), now=1)
     told = [effect for number in (4, 5, 6, 7) for effect in agents.step(Gone(agent(number)), now=1)]
     assert told == [Despair(environment(3)), Despair(environment(4)), Despair(environment(5))]
     assert not agents.spawning, "the next is spawned after a pause"
