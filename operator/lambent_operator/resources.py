@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -56,6 +57,8 @@ class Pod:
     """What keeps it from starting, by its own status."""
     ended: str = ""
     """How it ended, in words; empty while it runs."""
+    ran_seconds: float = 0.0
+    """How long its agent's container ran, once it has ended."""
     resize_pending: str = ""
     """Why the node has not resized it: "Infeasible" or "Deferred", and its message."""
 
@@ -155,6 +158,7 @@ def parse_pod(thing: Object) -> Pod:
         amounts=parse_amounts(containers[0].get("resources", {})),
         trouble=trouble_of_pod(status, own_image="initContainers" in thing["spec"]),
         ended=_ended(status),
+        ran_seconds=_ran_seconds(status),
         resize_pending=_resize_pending(status),
     )
 
@@ -275,6 +279,15 @@ def _ended(status: Object) -> str:
                 f": {words}" if words else ""
             )
     return "it ended without saying why"
+
+
+def _ran_seconds(status: Object) -> float:
+    for container in status.get("containerStatuses", ()):
+        ending = container.get("state", {}).get("terminated", {})
+        if "startedAt" in ending and "finishedAt" in ending:
+            began, ended = (datetime.fromisoformat(ending[name]) for name in ("startedAt", "finishedAt"))
+            return (ended - began).total_seconds()
+    return 0.0
 
 
 def _resize_pending(status: Object) -> str:

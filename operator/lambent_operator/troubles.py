@@ -6,6 +6,7 @@ Why environments can't be had, what to do about it, and how long a pool that fai
     T3  pods that fail together count once
     T4  the first agent of the pool that connects ends the trouble
     T5  that of a published version ends by itself `VERSION_SECONDS` after it was met with: nobody changes a version, they turn from it
+    T6  for a pod that its agent gave up, no pool is left alone: that says who was away a minute ago, and nothing of the next pod
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Kind:
     """Room may be found by waiting: whoever wants an environment waits. Else they are told at once."""
     image_patience_seconds: float | None = None
     """In place of `patience_seconds` where the pod runs the function's own image, which may be of gigabytes."""
+    passing: bool = False
+    """It says nothing of the pool's next pod, which is made at once (T6)."""
     image_advice: str = ""
     """In place of `advice` where the pod runs the function's own image, and no RuntimePool is to blame."""
 
@@ -80,6 +83,10 @@ KINDS: Mapping[str, Kind] = {
     "EnvironmentEnded": Kind(
         "Look at the RuntimePool's image and command, and that the pod reaches the gateway's link port.",
         image_advice="Look at the pod's last words, and that it reaches the gateway's link port.",
+    ),
+    "GatewayNotFound": Kind(
+        "The gateway or the Kubernetes API was away; if neither was, look whether pods reach the gateway's link port.",
+        passing=True,
     ),
     "StartTimeout": Kind(
         "Look at the node, its volumes and its network: `kubectl describe pod`.",
@@ -180,6 +187,9 @@ class Troubles:
     def tell(self, pool: str, trouble: Trouble, *, now: float) -> bool:
         """Whether that is news: a first failure, or another reason."""
         old = self.pools.get(pool)
+        if trouble.kind.passing:
+            self.pools.setdefault(pool, PoolTrouble(trouble, 0, now, now))  # T6
+            return old is None
         if old is not None and now < old.until:
             return False  # T3
         failures = old.failures + 1 if old is not None else 1

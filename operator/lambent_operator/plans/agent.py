@@ -29,8 +29,10 @@ from lambent_operator.manifests.pod import AgentSource, Link, amounts_for, pod_m
 from lambent_operator.resources import Function, GatewayPod, Identity, Pod, RuntimePool
 from lambent_operator.troubles import PoolTrouble, Trouble
 
-MISSING_SECONDS_MAX = 90.0
-"""Agents look for a gateway for 60 s before they end; half of that again for what is slow."""
+AGENT_PATIENCE_SECONDS = 60.0
+"""For so long agents look for a gateway that lets them in before they end."""
+MISSING_SECONDS_MAX = 1.5 * AGENT_PATIENCE_SECONDS
+"""Half of that again for what is slow."""
 UNKNOWN_SECONDS_MAX = 5.0
 """A gateway may know of a resource before the operator does, as long as a watch is behind."""
 LOOK_AGAIN_SECONDS = 1.0
@@ -182,7 +184,9 @@ def _plan_starting(view: AgentView, agent: Agent, pod: Pod) -> Plan:
     trouble, seconds = pod.trouble, view.trouble_seconds
     if pod.finished:
         why = f"The pod {pod.name} ended before it connected: {pod.ended}"
-        trouble = Trouble("EnvironmentEnded", why, has_own_image(agent.told.pool))
+        gave_up = pod.ran_seconds >= AGENT_PATIENCE_SECONDS - 1.0  # the kubelet tells whole seconds
+        reason = "GatewayNotFound" if gave_up else "EnvironmentEnded"
+        trouble = Trouble(reason, why, has_own_image(agent.told.pool))
     elif trouble is None and pod.phase == "Pending":
         why = f"The pod {pod.name} does not start"
         trouble, seconds = Trouble("StartTimeout", why, has_own_image(agent.told.pool)), view.pod_seconds

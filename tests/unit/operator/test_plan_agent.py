@@ -164,6 +164,14 @@ def test_a_pod_that_ended_before_it_connected_is_a_failure() -> None:
     assert plan(agent=wanted(), pod=ended) == Plan([failure(why), DeletePod("a", "p-a")])
 
 
+def test_a_pod_whose_agent_gave_up_ended_for_want_of_a_gateway() -> None:
+    ended = "Completed, exit code 0"
+    for seconds, reason in ((58.0, "EnvironmentEnded"), (59.0, "GatewayNotFound")):
+        why = Trouble(reason, f"The pod a ended before it connected: {ended}")
+        gone = pod(phase="Succeeded", ended=ended, ran_seconds=seconds)
+        assert plan(agent=wanted(), pod=gone) == Plan([failure(why), DeletePod("a", "p-a")])
+
+
 def test_a_refused_pod_is_a_failure() -> None:
     why = Trouble("ServiceAccountMissing", "error looking up service account")
     assert plan_refused(AgentView("a", agent=wanted()), why) == Plan([failure(why)])

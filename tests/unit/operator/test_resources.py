@@ -37,7 +37,18 @@ def test_a_pod() -> None:
         "status": {
             "phase": "Failed",
             "conditions": [{"type": "PodResizePending", "status": "True", "reason": "Deferred", "message": "no room"}],
-            "containerStatuses": [{"state": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}],
+            "containerStatuses": [
+                {
+                    "state": {
+                        "terminated": {
+                            "reason": "OOMKilled",
+                            "exitCode": 137,
+                            "startedAt": "2026-11-24T11:58:57Z",
+                            "finishedAt": "2026-11-24T11:59:58Z",
+                        }
+                    }
+                }
+            ],
         },
     }
     assert parse_pod(thing) == Pod(
@@ -52,6 +63,7 @@ def test_a_pod() -> None:
         owner_uid="f-1",
         amounts=Amounts(memory_limit=160 * MIB),
         ended="OOMKilled, exit code 137",
+        ran_seconds=61.0,
         resize_pending="Deferred: no room",
     )
 

@@ -15,7 +15,7 @@ from lambent_operator.conditions import Finding, condition_of, next_conditions, 
 from lambent_operator.labels import label_value
 from lambent_operator.leader import Seen, lease_manifest, may_take, seen_again
 from lambent_operator.quantities import MIB, Amounts, parse_amounts, parse_quantity, resources_of
-from lambent_operator.troubles import Trouble, Troubles, trouble_of_pod, trouble_of_refusal
+from lambent_operator.troubles import PoolTrouble, Trouble, Troubles, trouble_of_pod, trouble_of_refusal
 from tests.unit.operator.things import FUNCTION_ID
 
 
@@ -93,6 +93,19 @@ def test_conditions_keep_their_time_while_the_status_stays() -> None:
 
 
 PULL, OTHER = Trouble("ImagePullFailed", "a"), Trouble("Unschedulable", "b")
+AWAY = Trouble("GatewayNotFound", "c")
+
+
+def test_no_pool_is_left_alone_for_a_pod_whose_agent_gave_up() -> None:
+    """T6: it is told of, and the next pod is made at once."""
+    troubles = Troubles()
+    assert troubles.tell("p", AWAY, now=100.0)
+    assert not troubles.tell("p", AWAY, now=101.0)
+    assert troubles.pools["p"] == PoolTrouble(AWAY, 0, 100.0, 100.0)
+    assert troubles.tell("p", PULL, now=102.0)
+    assert troubles.pools["p"] == PoolTrouble(PULL, 1, 102.0, 104.0)
+    assert not troubles.tell("p", AWAY, now=103.0)
+    assert troubles.pools["p"] == PoolTrouble(PULL, 1, 102.0, 104.0)
 
 
 def test_a_pool_that_goes_on_failing_is_left_alone_for_longer() -> None:
