@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,13 @@ class TokenReviews:
     """By token; `audiences` are those it is good for."""
     asked: list[str] = field(default_factory=list)
     failing: bool = False
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    """Until it is set, whoever asks waits."""
+    most_at_once: int = 0
+    _under_way: int = 0
+
+    def __post_init__(self) -> None:
+        self.answering.set()
 
     def put(
         self, token: str, username: str, *, extra: dict[str, list[str]] | None = None, audience: str = AUDIENCE
@@ -38,6 +46,10 @@ class TokenReviews:
     async def _review(self, request: web.Request) -> web.Response:
         spec = (await request.json())["spec"]
         self.asked.append(spec["token"])
+        self._under_way += 1
+        self.most_at_once = max(self.most_at_once, self._under_way)
+        await self.answering.wait()
+        self._under_way -= 1
         if self.failing:
             return web.json_response({"kind": "Status", "message": "etcd is away"}, status=500)
         user = self.users.get(spec["token"])

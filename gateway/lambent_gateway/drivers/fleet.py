@@ -248,8 +248,8 @@ class Fleet:
 
     # --- told by the link
 
-    def admit(self, hello: Hello, decided: Decided) -> None:
-        self._provider.admit(hello, decided)
+    def admit(self, hello: Hello, decided: Decided) -> asyncio.Task[None] | None:
+        return self._provider.admit(hello, decided)
 
     def agent_connected(self, agent: Agent) -> None:
         assert agent.hello is not None

@@ -20,14 +20,20 @@ from lambent_gateway.environments.link_bodies import Hello, NotOpened
 log = structlog.get_logger(__name__)
 
 HELLO_SECONDS_MAX = 10.0
-"""A connection that has not said HELLO by then is closed."""
+"""A connection that has not said HELLO by then is closed. How long it then takes to be decided is the listener's affair."""
+STRANGER_BYTES_MAX = 64 * 1024
+"""What is taken of a connection before its WELCOME: a HELLO is of a few kilobytes, even of a pod that has opened many agents."""
 PING_SECONDS = 20.0
 SILENCE_SECONDS_MAX = 30.0
 """An agent that is silent for so long after a PING is taken for dead."""
 
 
-Decided = Callable[[str | None], None]
-"""Called with the secret to hand out, which may be empty, or with None where the agent is not let in."""
+Decided = Callable[[str | None], bool]
+"""
+Called with the secret to hand out, which may be empty, or with None where the agent is not let in.
+
+False: its connection is gone, and it was told nothing.
+"""
 
 
 class Owner(Protocol):
@@ -42,8 +48,12 @@ class Owner(Protocol):
 
 
 class Listener(Protocol):
-    def admit(self, hello: Hello, decided: Decided) -> None:
-        """Whether an agent is who it says; `decided` is called once, now or later."""
+    def admit(self, hello: Hello, decided: Decided) -> asyncio.Task[None] | None:
+        """
+        Whether an agent is who it says; `decided` is called once, now or by the task that is returned, which is the connection's to cancel.
+
+        A task that ends without it has the connection closed, and the agent dials again.
+        """
 
     def agent_connected(self, agent: Agent) -> None: ...
     def agent_leaving(self, agent: Agent) -> None:
@@ -59,13 +69,15 @@ class Agent(asyncio.Protocol):
     """One connection. `owner` is set when the agent is claimed; until then its frames are ignored."""
 
     __slots__ = (
+        "_admission",
         "_closing_reason",
+        "_greeted",
         "_heard_at",
         "_hello_timer",
         "_listener",
         "_ping_timer",
         "_reader",
-        "_resumed",
+        "_stranger_bytes",
         "hello",
         "id",
         "owner",
@@ -80,6 +92,9 @@ class Agent(asyncio.Protocol):
         self.id = AgentId("")
         self.owner: Owner | None = None
         self._closing_reason = ""
+        self._greeted = False
+        self._admission: asyncio.Task[None] | None = None
+        self._stranger_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         loop = asyncio.get_running_loop()
@@ -94,6 +109,10 @@ class Agent(asyncio.Protocol):
             if (owner := self.owner) is not None and (answer := self._reader.answer(data)) is not None:
                 owner.answered(*answer)
                 return
+            if self.hello is None:
+                self._stranger_bytes += len(data)
+                if self._stranger_bytes > STRANGER_BYTES_MAX:
+                    raise ProtocolError(f"more than {STRANGER_BYTES_MAX} bytes before WELCOME")
             for frame in self._reader.feed(data):
                 owner = self.owner
                 if owner is not None and frame.type < FrameType.SHUTDOWN:
@@ -107,6 +126,8 @@ class Agent(asyncio.Protocol):
         self._hello_timer.cancel()
         if self._ping_timer is not None:
             self._ping_timer.cancel()
+        if self._admission is not None:
+            self._admission.cancel()
         if self.hello is None:
             return
         log.debug("agent gone", agent=self.id, reason=self._closing_reason or str(exc or "closed by the agent"))
@@ -126,30 +147,42 @@ class Agent(asyncio.Protocol):
         self._heard_at = asyncio.get_running_loop().time()
         if frame.type == FrameType.PING:
             self.send(FrameType.PONG)
-        elif frame.type == FrameType.HELLO and self.hello is None:
-            hello = msgspec.json.decode(frame.body, type=Hello)
-            self._listener.admit(hello, lambda secret: self._welcome(hello, secret))
-        elif self.hello is None:
-            self.close("a frame before HELLO")
+        elif frame.type == FrameType.HELLO:
+            self._greet(msgspec.json.decode(frame.body, type=Hello))
+        elif self.hello is None and frame.type != FrameType.PONG:
+            raise ProtocolError("a frame before WELCOME")
         elif frame.type == FrameType.SHUTDOWN:
             self._listener.agent_leaving(self)
         elif frame.type == FrameType.OPEN:
             self._listener.not_opened(self, msgspec.json.decode(frame.body, type=NotOpened))
 
-    def _welcome(self, hello: Hello, secret: str | None) -> None:
-        if self.hello is not None or self.transport.is_closing():
-            return
+    def _greet(self, hello: Hello) -> None:
+        if self._greeted:
+            raise ProtocolError("a second HELLO")
+        self._greeted = True
+        self._hello_timer.cancel()
+        self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
+        self._admission = self._listener.admit(hello, lambda secret: self._welcome(hello, secret))
+        if self._admission is not None:
+            self._admission.add_done_callback(lambda _: self._undecided())
+
+    def _undecided(self) -> None:
+        if self.hello is None:
+            self.close("it could not be decided")
+
+    def _welcome(self, hello: Hello, secret: str | None) -> bool:
+        if self.transport.is_closing():
+            return False
         if secret is None:
             log.warning("agent refused", agent=hello.environment)
             self.send(FrameType.SHUTDOWN, {"reason": "failure"})
             self.close("unknown environment or wrong proof")
-            return
-        self._hello_timer.cancel()
+            return True
         self.hello = hello
         self.id = AgentId(hello.environment)
         self.send(FrameType.WELCOME, {"secret": secret})
-        self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
         self._listener.agent_connected(self)
+        return True
 
     def _ping(self) -> None:
         loop = asyncio.get_running_loop()

@@ -4,7 +4,7 @@ Agents that are opened beside another in its pod: who is expected, and by what s
     O1  an agent is let in for the first time by the secret that was handed to the first agent of its pod, once, while it is expected
     O2  whoever comes back shows the same secret and says the revision that it was made for
 
-The secret follows from the agent's id, its revision and a key, so it outlives gateways. Who has stolen it, and its pod's token too, can be
+The secret follows from the agent's id, its revision and a key, so it outlives gateways. Who has stolen it can be
 nothing but an environment of that revision, and function code that could steal them runs in one already.
 """
 
@@ -32,7 +32,7 @@ class OpenedAgents:
         self._expected.pop(agent, None)
 
     def secret_of(self, hello: Hello) -> str | None:
-        """The secret of the agent that greets, or None if it isn't let in. Whether the token is its pod's is not asked here."""
+        """The secret of the agent that greets, or None if it isn't let in."""
         agent, slot = hello.environment, hello.slots[0]
         new = slot.state == "generic"
         revision = self._expected.get(agent) if new else slot.revision

@@ -1,13 +1,15 @@
 """
-Is this agent the pod that it says it is? The API server knows: TokenReview, once per connection.
+Is this agent the pod that it says it is? The API server knows when it comes first: TokenReview. From then on its secret says so.
 
-    I1  a connection speaks for the pod that its token is bound to, and for no other
+    I1  a connection speaks for the pod that its token is bound to, or that its secret was made for, and for no other
     I2  a pod is let in without a secret once, when it was asked for and has not come yet: before any function code is in it.
         Whoever comes back must show the secret, which the agent alone knows
-    I3  the secret follows from the pod's uid and a key that gateways share, so it outlives them
-    I4  a further agent in the pod has the pod's token and a secret of its own (`OpenedAgents`, O1 and O2)
+    I3  the secret follows from the pod's name and uid and a key that gateways share, so it outlives them, and the API server need not
+        be there to tell a good one from another
+    I4  a further agent in the pod has a secret of its own (`OpenedAgents`, O1 and O2)
 
 So function code that steals its pod's token can be nothing at all, and with a secret nothing but an environment of its own revision.
+It can't have the API server asked for anything either: that is done for pods that are on their way.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Protocol
 import structlog
 
 from lambent_core.errors import ServiceUnavailable
-from lambent_core.pod_sharing import is_further, pod_of
+from lambent_core.pod_sharing import is_further
 from lambent_gateway.environments.link_bodies import Hello
 from lambent_gateway.environments.opened_agents import OpenedAgents
 from lambent_kube.client import KubernetesError, Object
@@ -73,22 +75,28 @@ class PodIdentities:
         self._prefix = f"system:serviceaccount:{namespace}:"
         self.opened = OpenedAgents(key)
 
-    async def secret_of(self, hello: Hello, *, expected: bool) -> str | None:
+    def shown(self, hello: Hello) -> str | None:
+        """The secret that the agent shows, or None if it isn't let in by it."""
+        if is_further(hello.environment):
+            return self.opened.secret_of(hello)
+        uid, _, _ = hello.secret.partition(".")
+        secret = self._secret(hello.environment, uid)
+        return secret if hmac.compare_digest(secret.encode(), hello.secret.encode()) else None
+
+    async def first(self, hello: Hello) -> str | None:
         """
-        The secret of the agent that greets, or None if it isn't let in. `expected`: its pod was asked for and has not come yet.
+        The secret for an agent whose pod was asked for and has not come yet, or None if that is not who greets.
 
         Raises `ServiceUnavailable` as `TokenReviewer` does.
         """
+        if any(slot.state != "generic" for slot in hello.slots):
+            return None
         user = await self._reviewer.review(hello.token)
         if user is None or not user.get("username", "").startswith(self._prefix):
             return None
         extra = user.get("extra", {})
         name, uid = extra.get(_POD_NAME, [""])[0], extra.get(_POD_UID, [""])[0]
-        if not uid or name != pod_of(hello.environment):
-            return None
-        if is_further(hello.environment):
-            return self.opened.secret_of(hello)
-        secret = hmac.new(self._key, uid.encode(), "sha256").hexdigest()
-        if hello.secret:
-            return secret if hmac.compare_digest(secret, hello.secret) else None
-        return secret if expected and all(slot.state == "generic" for slot in hello.slots) else None
+        return self._secret(name, uid) if uid and name == hello.environment else None
+
+    def _secret(self, pod: str, uid: str) -> str:
+        return f"{uid}.{hmac.new(self._key, f'pod {pod} {uid}'.encode(), 'sha256').hexdigest()}"

@@ -66,13 +66,14 @@ class ProcessProvider:
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="spawn")
         self._cgroups = Cgroups(sandbox, f"lambent-{os.getpid()}")
 
-    def admit(self, hello: Hello, decided: Decided) -> None:
+    def admit(self, hello: Hello, decided: Decided) -> asyncio.Task[None] | None:
         token = self._tokens.get(pod_of(hello.environment))
         known = token is not None and hmac.compare_digest(token.encode(), hello.token.encode())
         if known and is_further(hello.environment):
             decided(self._opened.secret_of(hello))
         else:
             decided("" if known else None)
+        return None
 
     async def spawn(self, agent: AgentId, runtime: str, ended: Ended) -> None:
         token = self._new_secret()

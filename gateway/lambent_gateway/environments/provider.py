@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -16,12 +17,8 @@ Ended = Callable[[str], None]
 class EnvironmentProvider(Protocol):
     """`ProcessProvider` starts child processes; on Kubernetes, pods."""
 
-    def admit(self, hello: Hello, decided: Decided) -> None:
-        """
-        Whether an agent is one of ours, and itself; `decided` is called once, now or later.
-
-        Not at all where that can't be known now: then the agent is to dial again.
-        """
+    def admit(self, hello: Hello, decided: Decided) -> asyncio.Task[None] | None:
+        """Whether an agent is one of ours, and itself: as `Listener.admit`."""
 
     async def spawn(self, agent: AgentId, runtime: str, ended: Ended) -> None:
         """

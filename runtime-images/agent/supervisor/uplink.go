@@ -236,7 +236,14 @@ func (u *Uplink) take(frame link.Frame) error {
 		u.phase, u.pause, u.abandonAt = joined, pauseMin, 0
 		u.welcomed(frame.Body)
 	case link.Ping:
-		u.out = link.Append(u.out, link.Pong, 0, frame.Slot, nil)
+		if u.phase == joined {
+			u.out = link.Append(u.out, link.Pong, 0, frame.Slot, nil)
+			return nil
+		}
+		// A gateway has the HELLO and can't say yet whether it lets the agent in. That is waited for, and if it goes meanwhile it was not
+		// looked for in vain.
+		u.abandonAt = 0
+		_, _ = loop.Write(u.fd, link.Append(nil, link.Pong, 0, frame.Slot, nil)) // a connection that takes no more is lost soon
 	case link.Pong:
 	default:
 		return u.receive(frame)

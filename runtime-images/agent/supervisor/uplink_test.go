@@ -72,6 +72,25 @@ func TestWhateverFollowsAnAnswerTakesItAlong(t *testing.T) {
 	}
 }
 
+func TestAGatewayThatCanNotDecideYetIsAnsweredAndNoneInVain(t *testing.T) {
+	u, gateway := joinedUplink(t)
+	u.phase, u.abandonAt, u.patience, u.parted = greeting, 1, 60e9, func() {}
+	u.Send(link.Append(nil, link.Response, 0, 0, []byte("{}")))
+	if err := u.take(link.Frame{Type: link.Ping}); err != nil {
+		t.Fatal(err)
+	}
+	u.flush()
+	if got := arrived(gateway); !bytes.Equal(got, link.Append(nil, link.Pong, 0, 0, nil)) {
+		t.Fatalf("came: %x", got)
+	}
+	u.abandoned = func() { t.Fatal("it gives up") }
+	u.addresses = []address{{host: "127.0.0.1", port: 1}}
+	if err := u.loop.Add(u.fd, loop.Readable, u); err != nil {
+		t.Fatal(err)
+	}
+	u.lost()
+}
+
 func TestALargeAnswerLeavesAtOnce(t *testing.T) {
 	u, gateway := joinedUplink(t)
 	u.Send(link.Append(nil, link.Response, 0, 0, make([]byte, heldBytesMax)))

@@ -22,7 +22,8 @@ from lambent_core.placement import EnvironmentId
 from lambent_core.pod_sharing import Opened, is_further, pod_of
 from lambent_core.runtime_pool import AgentId
 from lambent_gateway.drivers.fleet import EnvironmentOwner, Fleet, PoolSize
-from lambent_gateway.environments.agents import Agent
+from lambent_gateway.environments import agents
+from lambent_gateway.environments.agents import STRANGER_BYTES_MAX, Agent
 from lambent_gateway.environments.link_bodies import (
     FunctionFacts,
     Hello,
@@ -99,6 +100,14 @@ class Pod:
         frame = self._received.pop(0)
         assert frame.type == type, FrameType(frame.type).name
         return frame
+
+    async def is_over(self) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await self._reader.read(65_536):
+                pass
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
 
     async def close(self) -> None:
         self._writer.close()
@@ -352,6 +361,91 @@ async def test_a_pod_without_its_secret_is_refused(world: World) -> None:
     assert world.told == {"pod-1": "claimed"}
 
 
+async def test_a_review_takes_as_long_as_it_takes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a partition, or from a slow API server."""
+    monkeypatch.setattr(agents, "HELLO_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(agents, "PING_SECONDS", 0.1)
+    world.want()
+    world.reviews.answering.clear()
+    pod = await world.pod("pod-1")
+    for _ in range(2):
+        await pod.next(FrameType.PING)
+        pod.send(FrameType.PONG)
+    world.reviews.answering.set()
+    await pod.next(FrameType.WELCOME)
+    await pod.next(FrameType.SPECIALIZE)
+    assert world.told == {"pod-1": "claimed"}
+
+
+async def test_who_is_silent_while_it_is_reviewed_is_taken_for_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(agents, "SILENCE_SECONDS_MAX", 0.05)
+    world.want()
+    world.reviews.answering.clear()
+    pod = await world.pod("pod-1")
+    await pod.is_over()
+    world.reviews.answering.set()
+    assert world.told == {"pod-1": "wanted"}
+
+
+async def test_a_pod_that_went_while_it_was_reviewed_is_awaited_still(world: World) -> None:
+    """Else it could not come any more, and who waits for it would never be told."""
+    environment = world.want()
+    world.reviews.answering.clear()
+    pod = await world.pod("pod-1")
+    await until(lambda: world.reviews.asked)
+    await pod.close()
+    world.reviews.answering.set()
+    assert await world.first()
+    assert environment.agent is not None
+    world.want(2)
+    world.reviews.answering.clear()
+    pod = await world.pod("pod-2")
+    await until(lambda: len(world.reviews.asked) == 3)
+    await pod.close()
+    world.reviews.answering.set()
+    assert world.provider.failed(AgentId("pod-2"), "EnvironmentEnded")
+    assert world.fleet.states() == {}
+
+
+async def test_a_cut_connections_successor_is_let_in(world: World) -> None:
+    world.want()
+    world.reviews.answering.clear()
+    earlier = await world.pod("pod-1")
+    await until(lambda: world.reviews.asked)
+    later = await world.pod("pod-1")
+    await earlier.is_over()
+    world.reviews.answering.set()
+    await later.next(FrameType.WELCOME)
+
+
+async def test_a_connection_has_one_hello(world: World) -> None:
+    """Each may have the API server asked."""
+    world.want()
+    world.reviews.answering.clear()
+    pod = await world.pod("pod-1")
+    hello = encode(FrameType.HELLO, msgspec.json.encode(Hello(1, "pod-1", "token", POOL, 7, [SlotState(0, "generic")])))
+    pod.write(10 * hello)
+    await pod.is_over()
+    assert len(world.reviews.asked) <= 1
+    world.reviews.answering.set()
+    await world.first()
+
+
+async def test_a_stranger_is_not_listened_to_for_long(world: World) -> None:
+    for early in (
+        encode(FrameType.RESPONSE, b"{}"),
+        encode(FrameType.PING) * (STRANGER_BYTES_MAX // 8 + 1),
+        encode(FrameType.HELLO, b" " * (STRANGER_BYTES_MAX + 1))[:-1],
+    ):
+        pod = Pod(*await asyncio.open_connection("127.0.0.1", world.port))
+        pod.write(early)
+        await pod.is_over()
+        await pod.close()
+
+
 async def test_a_package_is_sent_to_the_pod_that_lacks_it(world: World) -> None:
     world.want()
     pod, _ = await world.welcomed("pod-1")
@@ -550,7 +644,7 @@ async def test_the_next_gateway_finds_the_environments_of_a_pod_in_whatever_orde
     world.share(1, 2, 3)
     first = await world.first()
     further = [await world.further(first) for _ in range(2)]
-    secret = _secret("pod-1", of="uid-of-pod-1")
+    secret = f"uid-of-pod-1.{_secret('pod-1', of='pod pod-1 uid-of-pod-1')}"
     async with _world("next") as later:
         later.surviving["u/1"] = Environment(environments_per_pod=4)
         await later.welcomed("pod-1/1", state="idle", revision="u/1", secret=_secret("pod-1/1"))
