@@ -4,8 +4,8 @@ Agents that are opened beside another in its pod: who is expected, and by what s
     O1  an agent is let in for the first time by the secret that was handed to the first agent of its pod, once, while it is expected
     O2  whoever comes back shows the same secret and says the revision that it was made for
 
-The secret follows from the agent's id, its revision and a key, so it outlives gateways. Who has stolen it can be
-nothing but an environment of that revision, and function code that could steal them runs in one already.
+The secret follows from the agent's id, its revision and a key, so it outlives gateways. Who has stolen it can be nothing but an
+environment of that revision, and function code that could steal it runs in one already.
 """
 
 from __future__ import annotations
