@@ -261,11 +261,14 @@ class Fleet:
         if slot.state == "generic":
             if not is_further(agent.id):
                 self.prepare(agent.hello.runtime)
-                self._step(agent.hello.runtime, Connected(agent.id))
+                if agent.id not in self._pool(agent.hello.runtime).free:
+                    self._step(agent.hello.runtime, Connected(agent.id))
             elif wanting is not None:
                 self._claim(agent, wanting)
             else:
                 self.shut_down(agent)
+            if earlier is not None:
+                self._replaced(earlier)
             return
         owner = earlier.owner if earlier is not None else None
         if isinstance(owner, _Claimed):  # its connection was cut and is back before we noticed
@@ -285,8 +288,8 @@ class Fleet:
             self._openings.gone(agent.id)
             self.tell(agent.id)
             self._one_gone.set()
-        if agent.owner is None:
-            self._withdraw(agent)
+            if agent.owner is None:
+                self._withdraw(agent)
 
     def agent_leaving(self, agent: Agent) -> None:
         """Somebody else asked the agent to end: nobody of ours is to lose by it."""
@@ -320,6 +323,12 @@ class Fleet:
             chunk = package[start : start + BLOB_CHUNK_BYTES]
             last = start + BLOB_CHUNK_BYTES >= len(package)
             agent.write(encode(FrameType.BLOB, chunk, flags=BLOB_LAST if last else 0))
+
+    def _replaced(self, earlier: Agent) -> None:
+        """Its connection was cut, and the agent is back without code: what it was claimed for has not reached it."""
+        if earlier.owner is not None:
+            earlier.owner.agent_leaving()
+        earlier.close("the agent is back on another connection")
 
     def _withdraw(self, agent: Agent) -> None:
         """An agent without an owner is not to be claimed any more."""

@@ -318,6 +318,37 @@ async def test_a_waiting_pod_that_is_asked_to_leave_is_not_claimed_any_more(worl
     await until(lambda: "pod-1" not in world.told)
 
 
+async def test_a_free_pod_whose_connection_was_cut_is_there_once(world: World) -> None:
+    """It is back before the gateway has noticed."""
+    world.size = 2
+    world.fleet.prepare(POOL)
+    earlier, secret = await world.welcomed("pod-1")
+    await until(lambda: world.told == {"pod-1": "free", "pod-2": "wanted"})
+    pod, _ = await world.welcomed("pod-1", secret=secret)
+    with pytest.raises(AssertionError, match="the gateway closed the connection"):
+        await earlier.next(FrameType.PING)
+    assert world.told == {"pod-1": "free", "pod-2": "wanted"}
+    assert world.fleet.states() == {(POOL, "ready"): 1, (POOL, "starting"): 1}
+    environments = [world.want(1), world.want(2)]
+    await pod.next(FrameType.SPECIALIZE)
+    assert [one.agent is not None for one in environments] == [True, False]
+    pod.send(FrameType.INIT, {"status": "success"})
+    await until(lambda: environments[0].outcome)
+
+
+async def test_a_pod_that_was_claimed_on_a_connection_that_was_cut_is_free_again(world: World) -> None:
+    """Who waits for it is told first that it leaves, so that another is started, and then that it is lost."""
+    environment = world.want()
+    earlier, secret = await world.welcomed("pod-1")
+    await earlier.next(FrameType.SPECIALIZE)
+    other = world.want(2)
+    pod, _ = await world.welcomed("pod-1", secret=secret)
+    await pod.next(FrameType.SPECIALIZE)
+    await until(lambda: environment.lost_because is not None)
+    assert environment.asked_to_leave and other.agent is not None
+    assert world.told == {"pod-1": "claimed", "pod-2": "wanted"}
+
+
 async def test_an_environment_that_is_asked_to_leave_waits_for_its_owners_word(world: World) -> None:
     environment = world.want()
     pod, _ = await world.welcomed("pod-1")
