@@ -7,7 +7,7 @@ An invocation takes the warmest free environment; else an environment is started
     P1  an environment runs at most one invocation
     P2  nothing is started without room: `room` is what the machine can still hold, as the caller says at each step
     P3  nobody waits while an environment idles
-    P4  every accepted invocation ends exactly once: by `Finished`, `Refuse` or `Fail`
+    P4  every accepted invocation ends exactly once: by `Finished`, `Refuse`, `Fail` or `Forward`
     P5  whoever waits has an environment on the way, or starts are at their pace, or there is no room, or the scale-out rate is spent, or
         a start has failed just now and others serve
     P6  the next wake-up lies ahead, so the clock always gets on
@@ -113,6 +113,11 @@ class Removed:
 
 
 @dataclass(slots=True)
+class Moved:
+    """The version is another gateway's from now on: what runs may end, what waits is begun there."""
+
+
+@dataclass(slots=True)
 class Evict:
     """The room of an idle environment is needed by another function."""
 
@@ -134,6 +139,7 @@ Event = (
     | IdleFor
     | Revised
     | Removed
+    | Moved
     | Evict
     | TimePassed
 )
@@ -163,7 +169,10 @@ class Spare:
 
     environment: EnvironmentId
     useless: bool = False
-    """It is of an earlier revision: say `Withdrawn` as long as there is nothing of it yet, so that others get what was on its way to it."""
+    """
+    It is of an earlier revision, or another gateway's: say `Withdrawn` as long as there is nothing of it yet, so that others get what
+    was on its way to it.
+    """
 
 
 @dataclass(slots=True)
@@ -182,7 +191,14 @@ class Fail:
     removed: bool = False
 
 
-Effect = Run | Start | Stop | Spare | Refuse | Fail
+@dataclass(slots=True)
+class Forward:
+    """No environment has seen it: have it begun at the gateway that the version belongs to."""
+
+    invocation: InvocationId
+
+
+Effect = Run | Start | Stop | Spare | Refuse | Fail | Forward
 
 
 @dataclass(slots=True)
@@ -203,7 +219,7 @@ class Placement:
     """Idle since, oldest first."""
     busy: dict[EnvironmentId, InvocationId] = field(default_factory=dict)
     stale: set[EnvironmentId] = field(default_factory=set)
-    """Starting or busy ones of an earlier revision."""
+    """Starting or busy ones that end, or go elsewhere, once they are free: of an earlier revision, leaving or another gateway's."""
     scale_out: float = limits.SCALE_OUT_ENVIRONMENTS
     """Environments that may be started at once by the scale-out rate."""
     scale_out_at: float = 0.0
@@ -255,13 +271,15 @@ class Placement:
                 self.kept, self.keep_at = count, now
             case IdleFor(seconds):
                 self.idle_seconds_max = seconds
-            case Revised() | Removed():
+            case Revised():
                 effects += self._retire()
                 self.keep_at = now
-                if isinstance(event, Removed):
-                    self.kept = 0
-                    effects += [Fail(invocation, removed=True) for invocation, _ in self.waiting]
-                    self.waiting.clear()
+            case Removed():
+                effects += self._retire()
+                effects += [Fail(invocation, removed=True) for invocation in self._abandon()]
+            case Moved():
+                effects += self._retire()
+                effects += [Forward(invocation) for invocation in self._abandon()]
             case Evict():
                 if self.idle:
                     coldest = next(iter(self.idle))
@@ -371,6 +389,13 @@ class Placement:
         self.stale |= self.starting | self.busy.keys()
         self.idle.clear()
         return effects
+
+    def _abandon(self) -> list[InvocationId]:
+        """Nothing is started for the version any more. Who waited for it."""
+        waiting = [invocation for invocation, _ in self.waiting]
+        self.waiting.clear()
+        self.kept = 0
+        return waiting
 
     def _place(self, effects: list[Effect]) -> None:
         # The warmest environment first, so that the coldest ones get to expire.

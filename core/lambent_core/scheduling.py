@@ -29,6 +29,7 @@ from lambent_core.placement import (
     Keep,
     Leaving,
     Lost,
+    Moved,
     Placement,
     Ready,
     Removed,
@@ -141,6 +142,10 @@ class Scheduler:
 
     def removed(self, version: str, *, now: float) -> list[Effect]:
         return self._step(version, Removed(), now)
+
+    def moved(self, version: str, *, now: float) -> list[Effect]:
+        """The version is another gateway's now."""
+        return self._step(version, Moved(), now)
 
     def time_passed(self, version: str, *, now: float) -> list[Effect]:
         return self._step(version, TimePassed(), now)

@@ -105,13 +105,14 @@ async def _run(settings: ClusterSettings, listener: socket.socket, link: socket.
             new_agent_id=_new_agent_id,
             agents_outlive=True,
             gateway_of=network.gateway_of,
+            forward=network.forward,
             dispatch=network.dispatch,
             logs_elsewhere=network.logs_elsewhere,
             images=registries,
         )
         platform = await _assemble(settings, backing, provider, reviewer, stack)
         pools.follow(platform, runtimes)
-        network.join(platform)
+        network.join(platform.fleet, platform.serving)
         loop = asyncio.get_running_loop()
         for server in (
             await loop.create_server(lambda: Agent(platform.fleet), sock=link),
@@ -124,6 +125,7 @@ async def _run(settings: ClusterSettings, listener: socket.socket, link: socket.
             listener,
             drain_seconds=settings.gateway.server.drain_seconds,
             linger_seconds=settings.linger_seconds,
+            told_to_end=network.leave,
             drained=network.others_served,
         )
 

@@ -8,22 +8,26 @@ import asyncio
 import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 import structlog
 
+from lambent_core.invocation import Invocation
 from lambent_core.ownership import Ownership
 from lambent_gateway.api.operating import FORWARDED
 from lambent_gateway.cluster_settings import ClusterSettings
-from lambent_gateway.drivers.dispatcher import Dispatcher, run_here
+from lambent_gateway.drivers.dispatcher import Dispatcher, begin_handed
+from lambent_gateway.drivers.fleet import Fleet
 from lambent_gateway.drivers.invoker import Invoker
 from lambent_gateway.drivers.orphans import Orphan
+from lambent_gateway.drivers.runner import Done
 from lambent_gateway.peers.client import Handed, PeerClient
 from lambent_gateway.peers.clients import PeerClients
 from lambent_gateway.peers.membership import Membership
 from lambent_gateway.peers.server import Guests, Hear, PeerServer
-from lambent_gateway.platform import Platform
+from lambent_gateway.platform import Serving
+from lambent_gateway.sinks import Sink
 from lambent_kube.client import Kubernetes, Object
 
 log = structlog.get_logger(__name__)
@@ -34,7 +38,8 @@ NONCE_BYTES = 32
 @dataclass(frozen=True, slots=True)
 class _Joined:
     invoker: Invoker
-    platform: Platform | None = None
+    dispatcher: Dispatcher
+    moving: tuple[Fleet, Serving] | None = None
 
 
 class Network:
@@ -68,19 +73,23 @@ class Network:
         await self._membership.close()
 
     def dispatch(self, invoker: Invoker) -> Dispatcher:
-        self._joined = _Joined(invoker)
-        return Dispatcher(invoker, self._ownership, self._peers)
+        self._joined = _Joined(invoker, Dispatcher(invoker, self._ownership, self._peers))
+        return self._joined.dispatcher
 
-    def join(self, platform: Platform) -> None:
+    def join(self, fleet: Fleet, serving: Serving) -> None:
         """From now on agents move with the functions that they are for."""
-        self._joined = _Joined(platform.invoker, platform)
-        self._move(platform)
+        assert self._joined is not None
+        self._joined = replace(self._joined, moving=(fleet, serving))
+        self._move()
+
+    def leave(self) -> None:
+        """This gateway is told to end. The others may have been told before."""
+        self._move()
 
     def accept(self, hear: Hear) -> PeerServer:
         """The end of a connection that another gateway has made; `hear` takes what that one writes."""
-        assert self._joined is not None
         return PeerServer(
-            self._joined.invoker.begin,
+            self._begin_for_another,
             self._read_package,
             hear,
             self._guests,
@@ -105,9 +114,14 @@ class Network:
         owner = self._ownership.owner(function)
         return None if owner == self._ownership.me else self._link(owner)
 
+    def forward(self, handed: Handed) -> None:
+        """Begins at the gateway that owns its function what an invoker here has not begun."""
+        assert self._joined is not None
+        begin_handed(self._joined.dispatcher, handed)
+
     def share(self, pool_size: int) -> int:
-        """This gateway's part of the pods that wait in a pool."""
-        return math.ceil(pool_size / max(1, len(self._ownership.addresses)))
+        """This gateway's part of the pods that wait in a pool, also while it is not ready yet."""
+        return math.ceil(pool_size / len({self._ownership.me, *self._ownership.addresses}))
 
     def logs_elsewhere(self, function: str, query: str) -> AsyncIterator[bytes] | None:
         owner = self._ownership.owner(function)
@@ -120,19 +134,37 @@ class Network:
         return f"tcp:{_bracketed(self._ownership.addresses[gateway])}:{self._settings.link_port}"
 
     def _members_changed(self, addresses: dict[str, str]) -> None:
-        if self._peers.members_changed(addresses) and self._joined is not None and self._joined.platform is not None:
-            self._move(self._joined.platform)
+        if self._peers.members_changed(addresses):
+            self._move()
 
-    def _move(self, platform: Platform) -> None:
-        platform.invoker.hand_over()
-        platform.fleet.resize()
-        others = sorted(self._ownership.addresses)
-        if platform.serving.phase == "shutting down" and others:
-            platform.fleet.redirect_free(self._link(others[0]))
+    def _move(self) -> None:
+        if self._joined is None or self._joined.moving is None:
+            return
+        fleet = self._joined.moving[0]
+        if self._left:
+            fleet.redirect_free(self._link(min(self._ownership.addresses)))
+        else:
+            fleet.resize()
+        self._joined.invoker.hand_over()
+
+    @property
+    def _left(self) -> bool:
+        """Whether this gateway ends and others have what was its own. While there are none, it goes on until its end."""
+        if self._joined is None or self._joined.moving is None:
+            return False
+        addresses, serving = self._ownership.addresses, self._joined.moving[1]
+        return serving.phase == "shutting down" and bool(addresses) and self._ownership.me not in addresses
+
+    def _begin_for_another(self, invocation: Invocation, done: Done, sink: Sink | None) -> None:
+        """Here, whoever owns its function, so that it goes round in no circle; but one that ends and is ready no more begins nothing."""
+        assert self._joined is not None
+        runner = self._joined.dispatcher if self._left else self._joined.invoker
+        runner.begin(invocation, done, sink)
 
     def _give_back(self, handed: Handed) -> None:
+        """Its owner is out of reach, and does not know of it: better run here than not at all."""
         assert self._joined is not None
-        run_here(self._joined.invoker, handed)
+        begin_handed(self._joined.invoker, handed)
 
     def _resume(self, handed: Handed) -> None:
         assert self._joined is not None

@@ -56,6 +56,7 @@ from lambent_gateway.drivers.specialization import specialization
 from lambent_gateway.environments.provider import EnvironmentProvider
 from lambent_gateway.environments.runtimes import OfferedRuntimes
 from lambent_gateway.environments.trees import UnpackedTrees
+from lambent_gateway.peers.client import Handed
 from lambent_gateway.routing import Routing
 from lambent_gateway.settings import Settings
 from lambent_gateway.stores.events import SqlEventQueue
@@ -95,6 +96,8 @@ class Backing:
     """Whether agents go on without this gateway when it stops in order."""
     gateway_of: Callable[[str], str | None] = lambda function: None
     """The address that agents of a function dial, where another gateway owns it."""
+    forward: Callable[[Handed], None] = lambda handed: None
+    """Begins there what waits here."""
     dispatch: Callable[[Invoker], Runner] = lambda invoker: invoker
     """Who begins invocations for callers: the invoker itself, or whoever knows which gateway's."""
     logs_elsewhere: LogsElsewhere | None = None
@@ -256,6 +259,7 @@ def _invoker(settings: Settings, backing: Backing, admission: Admission, logs: F
         ),
         new_log_stream=lambda version: log_stream_name(clock.time(), version, os.urandom(16)),
         gateway_of=backing.gateway_of,
+        forward=backing.forward,
     )
 
 

@@ -29,10 +29,11 @@ async def serve(
     drain_seconds: float,
     linger_seconds: float = 0.0,
     ready: Callable[[], None] = lambda: None,
+    told_to_end: Callable[[], None] = lambda: None,
     drained: Callable[[], Awaitable[None]] = _nothing,
 ) -> None:
     """
-    `ready` is called once requests are answered.
+    `ready` is called once requests are answered, `told_to_end` as soon as it is told so.
 
     Told to end, it goes on serving for `linger_seconds`, not ready any more: until those who send it requests have been told too. Then what
     runs has `drain_seconds` to end: requests, attempts at asynchronous events, and whatever else `drained` waits for.
@@ -48,7 +49,7 @@ async def serve(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(drain_seconds),
     )
-    server = _Server(config, platform, ready, drained, linger_seconds)
+    server = _Server(config, platform, ready, told_to_end, drained, linger_seconds)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
     await server.serve([listener])
@@ -62,10 +63,12 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         platform: Platform,
         ready: Callable[[], None],
+        told_to_end: Callable[[], None],
         drained: Callable[[], Awaitable[None]],
         linger_seconds: float,
     ) -> None:
         super().__init__(config)
+        self._told_to_end = told_to_end
         self._drained = drained
         self._linger_seconds = linger_seconds
         self._serving = platform.serving
@@ -94,6 +97,7 @@ class _Server(uvicorn.Server):
         else:
             asyncio.get_running_loop().call_later(self._linger_seconds, self._end, sig, frame)
         self._serving.phase = "shutting down"
+        self._told_to_end()
 
     def _end(self, sig: int, frame: FrameType | None) -> None:
         self._serving.ending = True

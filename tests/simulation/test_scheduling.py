@@ -2,7 +2,7 @@
 Hours of traffic against `Scheduler` in simulated time, one seed per run.
 
 Goal: P1-P11, S1-S4 and A1-A3 hold whatever order things happen in. A heap of future happenings is the whole world: starts take a while
-or fail, runs take a while or crash, functions are revised, removed and reserved for. A failing seed replays exactly: `-k seed17`.
+or fail, runs take a while or crash, functions are revised, removed, moved and reserved for. A failing seed replays exactly: `-k seed17`.
 """
 
 import heapq
@@ -14,7 +14,19 @@ from collections.abc import Callable
 import pytest
 
 from lambent_core.admission import Admission, ThrottleReason
-from lambent_core.placement import Effect, EnvironmentId, Fail, InvocationId, Placement, Refuse, Run, Spare, Start, Stop
+from lambent_core.placement import (
+    Effect,
+    EnvironmentId,
+    Fail,
+    Forward,
+    InvocationId,
+    Placement,
+    Refuse,
+    Run,
+    Spare,
+    Start,
+    Stop,
+)
 from lambent_core.scheduling import Scheduler, SchedulingLimits
 
 INVOCATIONS = 300
@@ -122,6 +134,12 @@ class World:
             return self.scheduler.removed(version, now=self.now)
         return self.scheduler.revised(version, now=self.now)
 
+    def move(self) -> list[Effect]:
+        """To another gateway. Before long it comes back, or others are out of reach."""
+        version = self.chance.choice(self.versions)
+        self.revision[version] += 1
+        return self.scheduler.moved(version, now=self.now)
+
     def keep(self) -> list[Effect]:
         return self.scheduler.keep(self.chance.choice(self.versions), self.chance.randint(0, 3), now=self.now)
 
@@ -163,7 +181,7 @@ class World:
                 case Stop(id):
                     assert id not in self.running, "nothing is stopped in the middle"
                     del self.alive[id]
-                case Refuse(invocation, _) | Fail(invocation, _):
+                case Refuse(invocation, _) | Fail(invocation, _) | Forward(invocation):
                     self.end(invocation)
             assert len(self.alive) <= self.limits.environments_max, "S1"
         self.check()
@@ -216,6 +234,8 @@ def test_any_traffic_is_settled_exactly_once(seed: int) -> None:
             world.later(arrival, world.idle_for)
         if world.chance.random() < 0.03:
             world.later(arrival, world.drain)
+        if world.chance.random() < 0.03:
+            world.later(arrival, world.move)
     for version in world.versions:
         world.later(arrival + 100, lambda version=version: world.scheduler.keep(version, 0, now=world.now))  # type: ignore[misc]
 

@@ -37,9 +37,9 @@ class Dispatcher(Runner):
         self._invoker.check(invocation)
 
 
-def run_here(invoker: Invoker, handed: Handed) -> None:
-    """For an invocation whose owner is out of reach, and does not know of it: better run here than not at all."""
+def begin_handed(runner: Runner, handed: Handed) -> None:
+    """For an invocation that no environment has seen and that shall be run elsewhere than was thought."""
     try:
-        invoker.begin(handed.invocation, handed.done, handed.sink)
+        runner.begin(handed.invocation, handed.done, handed.sink)
     except LambdaError as error:
         handed.done(error)

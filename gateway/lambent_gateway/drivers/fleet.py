@@ -135,17 +135,28 @@ class Fleet:
         self._wanting: dict[EnvironmentId, tuple[str, EnvironmentOwner]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._successor: str | None = None
+        """The gateway that agents go to which nobody here waits for: this one ends, and keeps none ready."""
         self._one_gone = asyncio.Event()
 
     def prepare(self, runtime: str) -> None:
         """Keeps agents of this runtime ready from now on."""
-        if runtime not in self._pools and self._pool_size(runtime).size > 0:
+        if runtime not in self._pools and self._size_of(runtime).size > 0:
             self._adjust(runtime)
 
     def resize(self) -> None:
         """Looks again how many agents of each runtime are to be kept ready."""
         for runtime in list(self._pools):
             self._adjust(runtime)
+
+    def redirect_free(self, gateway: str) -> None:
+        """
+        This gateway ends: agents that nobody here waits for go to another one, also those that are on their way.
+
+        What is wanted nonetheless, as nobody else can take it, gets its agent as ever.
+        """
+        self._successor = gateway
+        self.resize()
 
     def want(self, environment: EnvironmentId, runtime: str, function: str, owner: EnvironmentOwner) -> None:
         """
@@ -183,13 +194,6 @@ class Fleet:
         """The agent goes to another gateway, with all that it is."""
         self._sharing.ending(agent.id)
         agent.send(FrameType.REDIRECT, {"gateway": gateway})
-
-    def redirect_free(self, gateway: str) -> None:
-        """Pre-started agents go to another gateway: this one ends."""
-        self._closing = True
-        for agent in self._agents.values():
-            if agent.owner is None:
-                self.redirect(agent, gateway)
 
     def size(self, agent: Agent, owner: EnvironmentOwner) -> bool:
         """
@@ -343,12 +347,15 @@ class Fleet:
         pool = self._pools.get(runtime)
         if pool is None:
             ids = (self._new_agent_id(runtime) for _ in repeat(None))
-            size = self._pool_size(runtime)
+            size = self._size_of(runtime)
             pool = self._pools[runtime] = RuntimePool(ids, size.size, self._spawning_max, size.size_max)
         return pool
 
+    def _size_of(self, runtime: str) -> PoolSize:
+        return self._pool_size(runtime) if self._successor is None else PoolSize(0, 0)
+
     def _adjust(self, runtime: str) -> None:
-        pool, size = self._pool(runtime), self._pool_size(runtime)
+        pool, size = self._pool(runtime), self._size_of(runtime)
         pool.size, pool.size_max = size.size, size.size_max
         self._perform(runtime, pool.adjust(now=asyncio.get_running_loop().time()))
         self._review(runtime, pool)
@@ -390,11 +397,17 @@ class Fleet:
                     self._claim(self._agents[agent_id], owner)
                     claimed.append(owner)
                 case Dismiss(agent_id):
-                    self.shut_down(self._agents[agent_id])
+                    self._dismiss(self._agents[agent_id])
                 case Despair(environment):
                     self._wanting.pop(environment)[1].lost(reason)
         for owner in claimed:
             self._fill(runtime, owner)
+
+    def _dismiss(self, agent: Agent) -> None:
+        if self._successor is None:
+            self.shut_down(agent)
+        else:
+            self.redirect(agent, self._successor)
 
     def _fill(self, runtime: str, owner: EnvironmentOwner) -> None:
         """Others of an environment's revision that wait for an agent are opened in its pod."""

@@ -23,7 +23,7 @@ from lambent_core.invocation import LATEST, Invocation, Outcome
 from lambent_core.link import InvokeHead, Report, ReportStatus, encode_invoke
 from lambent_core.log_lines import LogTail
 from lambent_core.names import resource_name
-from lambent_core.placement import Effect, EnvironmentId, Fail, InvocationId, Refuse, Run, Spare, Start, Stop
+from lambent_core.placement import Effect, EnvironmentId, Fail, Forward, InvocationId, Refuse, Run, Spare, Start, Stop
 from lambent_core.retention import named_packages
 from lambent_core.scheduling import Scheduler
 from lambent_gateway.clock import Clock
@@ -33,6 +33,7 @@ from lambent_gateway.drivers.orphans import Orphan, Orphans
 from lambent_gateway.drivers.runner import Done, Runner
 from lambent_gateway.environments.agents import Agent
 from lambent_gateway.environments.link_bodies import Initialized, SlotState, Specialization
+from lambent_gateway.peers.client import Handed
 from lambent_gateway.routes import Route
 from lambent_gateway.routing import Routing
 from lambent_gateway.sinks import Sink
@@ -59,8 +60,12 @@ class Invoker(Runner):
         specialize: Callable[[ExecutionEnvironment, bool], Specialization],
         new_log_stream: Callable[[str], str],
         gateway_of: Callable[[str], str | None] = lambda function: None,
+        forward: Callable[[Handed], None] = lambda handed: None,
     ) -> None:
-        """`gateway_of` is the address that agents of a function dial, where another gateway owns it."""
+        """
+        `gateway_of` is the address that agents of a function dial, where another gateway owns it; `forward` begins there what waits
+        here. Of a gateway that has no others nothing is another's.
+        """
         self.scheduler = scheduler
         self.routing = routing
         self._now = now
@@ -70,6 +75,7 @@ class Invoker(Runner):
         self._specialize = specialize
         self._new_log_stream = new_log_stream
         self._gateway_of = gateway_of
+        self._forward_to_owner = forward
         self._ids = cast(Iterator[InvocationId], count(1))
         self._pending: dict[InvocationId, Pending] = {}
         self._environments: dict[EnvironmentId, ExecutionEnvironment] = {}
@@ -163,11 +169,15 @@ class Invoker(Runner):
         self._keep(route)
 
     def hand_over(self) -> None:
-        """Other functions are this gateway's own now: environments of the rest go to where they belong, as they come free."""
-        for environment in list(self._environments.values()):
+        """
+        Other functions are this gateway's own now: what waits for the rest goes to where they belong, and so do their environments, as
+        they come free.
+        """
+        for environment in self._environments.values():
             environment.redirected = self._gateway_of(environment.route.name)
-            if environment.redirected is not None:
-                self.leaving(environment)
+        for key in list(self.scheduler.placements):
+            if self._gateway_of(key.partition(":")[0]) is not None:
+                self._perform(key, self.scheduler.moved(key, now=self._now()))
         for route in list(self.routing.by_key.values()):
             self._keep(route)
 
@@ -304,6 +314,8 @@ class Invoker(Runner):
                 case Fail(invocation, removed):
                     pending = self._pending[invocation]
                     self._settle(pending, self._failure(pending, removed, reason))
+                case Forward(invocation):
+                    self._forward(self._pending[invocation])
         self._arm(version)
 
     def _run(self, pending: Pending, environment: ExecutionEnvironment) -> None:
@@ -341,10 +353,17 @@ class Invoker(Runner):
             self._perform(environment.route.key, self.scheduler.withdrawn(id, now=self._now()))
 
     def _settle(self, pending: Pending, result: Outcome | LambdaError) -> None:
+        self._end(pending)
+        pending.done(result)
+
+    def _forward(self, pending: Pending) -> None:
+        self._end(pending)
+        self._forward_to_owner(Handed(pending.invocation, pending.done, pending.sink))
+
+    def _end(self, pending: Pending) -> None:
         del self._pending[pending.id]
         pending.route.metrics.running -= 1
         self.scheduler.end(pending.route.name)
-        pending.done(result)
 
     def _failure(self, pending: Pending, removed: bool, reason: str) -> LambdaError:
         if removed:

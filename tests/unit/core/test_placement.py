@@ -11,11 +11,13 @@ from lambent_core.placement import (
     Evict,
     Fail,
     Finished,
+    Forward,
     Found,
     InvocationId,
     Keep,
     Leaving,
     Lost,
+    Moved,
     Placement,
     Ready,
     Refuse,
@@ -252,6 +254,39 @@ def test_a_removed_function_ends_what_runs_and_fails_what_waits() -> None:
     assert story.step(4, Finished(environment(1))) == [Stop(environment(1)), Spare(environment(2))]
     assert story.step(5, Ready(environment(2))) == [Stop(environment(2))]
     assert story.placement.size == 0
+
+
+def test_of_a_version_that_is_another_gateways_what_runs_ends_here_and_what_waits_is_begun_there() -> None:
+    story = warm(3)
+    story.step(3, Keep(3))
+    for number in range(1, 6):
+        story.step(3, Accepted(invocation(number)))
+    assert story.step(4, Finished(environment(3))) == [Run(invocation(4), environment(3))]
+    assert story.step(4, Finished(environment(2))) == [Run(invocation(5), environment(2))]
+    story.step(4, Finished(environment(1)))
+    assert story.placement.starting == {4, 5}
+    for number in (6, 7, 8):
+        story.step(5, Accepted(invocation(number)))
+    assert story.step(6, Moved()) == [
+        Spare(environment(4), useless=True),
+        Spare(environment(5), useless=True),
+        Forward(invocation(7)),
+        Forward(invocation(8)),
+    ]
+    assert story.step(6, Withdrawn(environment(4))) == []
+    assert story.step(6.5, Ready(environment(5))) == [Stop(environment(5))], "it goes where the version belongs"
+    assert story.step(7, Finished(environment(2))) == [Stop(environment(2))]
+    assert story.step(7, Lost(environment(3))) == [Fail(invocation(4))]
+    assert story.step(7, Finished(environment(1))) == [Stop(environment(1))]
+    assert story.placement.size == 0 and story.placement.next_wakeup() is None, "nothing is kept of it"
+
+
+def test_what_is_given_back_of_a_version_that_moved_is_served_here() -> None:
+    """Where its owner is out of reach."""
+    story = warm(1)
+    assert story.step(2, Moved()) == [Stop(environment(1))]
+    assert story.step(3, Accepted(invocation(1))) == [Start(environment(2))]
+    assert story.step(4, Ready(environment(2))) == [Run(invocation(1), environment(2))]
 
 
 def test_the_coldest_idle_environment_is_evicted() -> None:

@@ -89,7 +89,10 @@ class Pod:
         self._received: list[Frame] = []
 
     def send(self, type: FrameType, body: object = None) -> None:
-        self._writer.write(encode(type, b"" if body is None else msgspec.json.encode(body)))
+        self.write(encode(type, b"" if body is None else msgspec.json.encode(body)))
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
 
     async def next(self, type: FrameType) -> Frame:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -316,6 +319,45 @@ async def test_a_waiting_pod_that_is_asked_to_leave_is_not_claimed_any_more(worl
     assert environment.agent is None
     await pod.close()
     await until(lambda: "pod-1" not in world.told)
+
+
+@pytest.fixture
+async def ending(world: World) -> World:
+    """One free pod, one on its way, and one that is claimed; then the gateway ends, and another is there."""
+    world.size = 2
+    world.want()
+    await world.first()
+    await world.welcomed("pod-2")
+    await until(lambda: world.told == {"pod-1": "claimed", "pod-2": "free", "pod-3": "wanted"})
+    world.fleet.redirect_free("tcp:10.0.0.2:9001")
+    return world
+
+
+async def test_free_pods_of_a_gateway_that_ends_go_to_another_and_none_is_asked_for(ending: World) -> None:
+    free = ending.pods[1]
+    assert msgspec.json.decode((await free.next(FrameType.REDIRECT)).body) == {"gateway": "tcp:10.0.0.2:9001"}
+    await free.close()
+    await until(lambda: ending.told == {"pod-1": "claimed", "pod-3": "wanted"})
+    late, secret = await ending.welcomed("pod-3")
+    assert secret, "the other gateway lets it in by that"
+    assert msgspec.json.decode((await late.next(FrameType.REDIRECT)).body) == {"gateway": "tcp:10.0.0.2:9001"}
+    await late.close()
+    await until(lambda: ending.told == {"pod-1": "claimed"})
+    ending.fleet.prepare(POOL)
+    ending.fleet.resize()
+    assert ending.told == {"pod-1": "claimed"}
+    assert not any(ending.fleet.states().values())
+
+
+async def test_a_gateway_that_ends_serves_whom_nobody_else_can(ending: World) -> None:
+    environments = [ending.want(2), ending.want(3)]
+    assert ending.told == {"pod-1": "claimed", "pod-2": "free", "pod-3": "wanted", "pod-4": "wanted"}
+    await until(lambda: ending.provider.failed(AgentId("pod-4"), "EnvironmentEnded: it ended"))
+    assert environments[0].lost_because == "EnvironmentEnded: it ended"
+    pod, _ = await ending.welcomed("pod-3")
+    await pod.next(FrameType.SPECIALIZE)
+    assert environments[1].agent is not None
+    assert ending.told == {"pod-1": "claimed", "pod-2": "free", "pod-3": "claimed"}
 
 
 async def test_a_free_pod_whose_connection_was_cut_is_there_once(world: World) -> None:
