@@ -292,7 +292,8 @@ class Reconciler:
 
     async def _do(self, key: Key, plan: Plan) -> float | None:
         for change in plan.changes:
-            if isinstance(change, ReportFailure | LeaveAlone):
+            of_an_end = isinstance(change, ReportFailure) and self._ends(change.gateway)
+            if isinstance(change, ReportFailure | LeaveAlone) and not of_an_end:
                 self._tell_trouble(change.pool, change.trouble)
             try:
                 await self._cluster.perform(change)
@@ -302,6 +303,11 @@ class Reconciler:
                 self._written[key] = self._clock()
             self._metrics.changes.labels(type(change).__name__).inc()
         return plan.again_seconds
+
+    def _ends(self, gateway: str) -> bool:
+        """It may have sent its pods away: that they ended says nothing of their pool."""
+        pod = self._census.gateway_pod(gateway)
+        return pod is not None and pod.deleting
 
     def _tell_trouble(self, pool: str, trouble: Trouble) -> None:
         if self._troubles.tell(pool, trouble, now=self._clock()):

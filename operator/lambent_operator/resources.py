@@ -137,6 +137,7 @@ class GatewayPod:
     version: int
     ip: str
     ready: bool
+    deleting: bool = False
 
 
 def parse_pod(thing: Object) -> Pod:
@@ -218,6 +219,7 @@ def parse_gateway_pod(thing: Object) -> GatewayPod:
         version=int(metadata["resourceVersion"]),
         ip="" if finished else status.get("podIP", ""),
         ready=conditions.get("Ready") == "True" and "deletionTimestamp" not in metadata and not finished,
+        deleting="deletionTimestamp" in metadata,
     )
 
 

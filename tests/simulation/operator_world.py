@@ -231,6 +231,12 @@ class World:
         body = {"metadata": {"name": GATEWAY, "namespace": SYSTEM}, "spec": {"containers": [{}]}}
         self._gateway_pod = self.api.make(Resource("", "v1", "gateways"), body)
 
+    def end_gateway(self) -> None:
+        """It is told to end, and serves on."""
+        self.api.change(
+            Resource("", "v1", "gateways"), GATEWAY, lambda pod: pod["metadata"].update(deletionTimestamp="now")
+        )
+
     def stop_gateway(self) -> None:
         self.gateway_up = False
         self.api.remove(Resource("", "v1", "gateways"), GATEWAY)

@@ -161,6 +161,28 @@ async def _failing_pool() -> None:
     await _end(world)
 
 
+def test_what_fails_for_a_gateway_that_ends_is_told_to_it_and_no_fault_of_the_pool() -> None:
+    virtual_time.run(_ending_gateway())
+
+
+async def _ending_gateway() -> None:
+    world = await _calm_world()
+    world.image_there = False
+    world.end_gateway()
+    world.want(1)
+    await asyncio.sleep(20.0)
+    assert world.failed == {"agent-1"}
+    assert world.api.names(PODS) == set()
+    assert _pool_ready(world) == "True"
+    world.stop_gateway()
+    world.start_gateway()
+    world.image_there = True
+    world.want(1)
+    await asyncio.sleep(10.0)
+    assert {entry.state for entry in world.gateway.agents.values()} == {"free"}
+    await _end(world)
+
+
 def test_who_changes_a_function_whose_own_pods_fail_is_told_that_nothing_is_known_against_it() -> None:
     """Whoever waits for Ready after putting it right need not invoke it first."""
     virtual_time.run(_put_right())

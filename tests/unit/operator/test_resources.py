@@ -239,11 +239,11 @@ def test_a_runtime_pool() -> None:
         (
             {"deletionTimestamp": "t"},
             {"podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]},
-            ("10.0.0.1", False),
+            ("10.0.0.1", False, True),
         ),
         ({}, {"phase": "Failed", "podIP": "10.0.0.1"}, ("", False)),
     ],
     ids=["ready", "not ready", "no address yet", "going", "ended"],
 )
-def test_a_gateway(metadata: dict[str, Any], status: dict[str, Any], pod: tuple[str, bool]) -> None:
+def test_a_gateway(metadata: dict[str, Any], status: dict[str, Any], pod: tuple[Any, ...]) -> None:
     assert parse_gateway_pod({"metadata": METADATA | metadata, "status": status}) == GatewayPod("a", "u", 12, *pod)
