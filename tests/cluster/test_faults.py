@@ -15,7 +15,7 @@ import pytest
 from lambent_core.ownership import Ownership
 from tests.cluster.events import no_event_lost
 from tests.cluster.installation import GATEWAYS, Installation, Object, function, wait_for
-from tests.cluster.traffic import Traffic, traffic
+from tests.cluster.traffic import Traffic, first_calls, traffic
 from tools.cluster import node, one_node, processes
 from tools.cluster.places import Places
 
@@ -25,6 +25,8 @@ AWAY_SECONDS = 65.0
 """Longer than agents look for a gateway that lets them in."""
 LONG_SECONDS = 40
 """A call's: longer than the 30 s that Kubernetes gives a pod to end in unless told otherwise."""
+FRESH = tuple(f"fresh-{number}" for number in range(60))
+"""Functions that nobody has called; enough for as long as two gateways take to be replaced."""
 SLOW = "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n"
 
 
@@ -177,6 +179,19 @@ def test_a_rolling_upgrade_fails_no_call(lambent: Installation, component: str) 
     if component == "gateway" and GATEWAYS == 1:
         lost_with_the_process(calls, most=0)
     else:
+        no_call_failed(calls)
+
+
+def test_first_calls_do_not_fail_while_gateways_are_replaced(lambent: Installation) -> None:
+    """They wait for a pod at one gateway or the other, also at that which is just told to end."""
+    with lambent.applied(*(function(name, idleSeconds=1) for name in FRESH)):
+        before = uids(lambent.platform_pods("gateway"))
+        with first_calls(lambent.endpoint, FRESH) as calls:
+            lambent.upgrade(gateway={"podAnnotations": {"lambent.dev/test": f"{time.time()}"}})
+            wait_for(
+                "the end of the old ones",
+                lambda: all_ready(now := lambent.platform_pods("gateway")) and not uids(now) & before,
+            )
         no_call_failed(calls)
 
 
