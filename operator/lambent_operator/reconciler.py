@@ -292,9 +292,11 @@ class Reconciler:
 
     async def _do(self, key: Key, plan: Plan) -> float | None:
         for change in plan.changes:
-            of_an_end = isinstance(change, ReportFailure) and self._ends(change.gateway)
-            if isinstance(change, ReportFailure | LeaveAlone) and not of_an_end:
-                self._tell_trouble(change.pool, change.trouble)
+            match change:
+                case ReportFailure() if self._ends(change.gateway):
+                    pass
+                case ReportFailure() | LeaveAlone():
+                    self._tell_trouble(change.pool, change.trouble)
             try:
                 await self._cluster.perform(change)
             except ResizeRefused as refusal:
