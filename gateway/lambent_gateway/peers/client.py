@@ -6,6 +6,7 @@ The dialling end: hands invocations to another gateway and brings back what came
     D2  whatever happens to the connection, each invocation ends once
     D3  who has told of a write goes on once the other gateway has seen it, or is lost, or has been silent for `SEEN_SECONDS_MAX`; a silent
         one is told, but not waited for, until it is heard of again
+    D4  a gateway from which nothing has come for 30 s, not even that it is alive, is lost, whether or not it is a member still
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import structlog
 
 from lambent_core.errors import LambdaError
 from lambent_core.invocation import Invocation, Outcome
+from lambent_gateway.peers.heartbeat import Heartbeat
 from lambent_gateway.peers.messages import (
     Absent,
+    Alive,
     Begin,
     BrokenMessage,
     Challenge,
@@ -170,6 +173,8 @@ class PeerClient:
                 self._silent = False
                 if (seen := self._unseen.get(id)) is not None:
                     _resolve(seen, None)
+            case Alive():
+                pass
             case _:
                 raise BrokenMessage(f"{type(message).__name__} was not to be sent")
 
@@ -216,8 +221,12 @@ class PeerClient:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
-                _, connection = await loop.create_connection(lambda: _Connection(self), self._host, self._port)
-                await connection.challenged.wait()
+                transport, connection = await loop.create_connection(lambda: _Connection(self), self._host, self._port)
+                try:
+                    await connection.challenged.wait()
+                except asyncio.CancelledError:
+                    transport.abort()
+                    raise
         except (OSError, TimeoutError) as error:
             log.warning("peer out of reach", gateway=self.gateway, error=str(error))
         finally:
@@ -248,17 +257,22 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self._heartbeat = Heartbeat(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._heartbeat.stop()
         self._client.lost()
 
     def data_received(self, data: bytes) -> None:
+        self._heartbeat.heard()
         try:
             for message in self._reader.feed(data):
                 if isinstance(message, Challenge) and not self.challenged.is_set():
                     self.challenged.set()
                     self.edition = message.edition
                     self.transport.write(encode(self._client.answer(message.nonce)))
+                    if message.edition >= 2:
+                        self._heartbeat.start()
                     self._client.stands(self)
                 else:
                     self._client.received(message)

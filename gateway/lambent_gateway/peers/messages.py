@@ -17,8 +17,8 @@ from lambent_core.errors import LambdaError
 from lambent_core.invocation import Invocation, Outcome
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-EDITION = 1
-"""Of the messages that this gateway takes. 0: those of a gateway that does not say; 1: `Written` too."""
+EDITION = 2
+"""Of the messages that this gateway takes. 0: those of a gateway that does not say; 1: `Written` too; 2: `Alive` too."""
 _LENGTH_BYTES = 4
 
 
@@ -119,8 +119,25 @@ class Seen(_Message, frozen=True):
     id: int
 
 
+class Alive(_Message, frozen=True):
+    """The sender is there. Both ends say so as long as the connection lasts, the dialling one first."""
+
+
 Message = (
-    Challenge | Greeting | Begin | Ended | Refused | Started | Chunk | Flow | Wanted | Piece | Absent | Written | Seen
+    Challenge
+    | Greeting
+    | Begin
+    | Ended
+    | Refused
+    | Started
+    | Chunk
+    | Flow
+    | Wanted
+    | Piece
+    | Absent
+    | Written
+    | Seen
+    | Alive
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -13,9 +13,11 @@ import structlog
 from lambent_core.documents import PackageNotFound
 from lambent_core.errors import LambdaError
 from lambent_core.invocation import Invocation, Outcome
+from lambent_gateway.peers.heartbeat import Heartbeat
 from lambent_gateway.peers.messages import (
     EDITION,
     Absent,
+    Alive,
     Begin,
     BrokenMessage,
     Challenge,
@@ -97,15 +99,18 @@ class PeerServer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._heartbeat = Heartbeat(self._transport)
         self._timer = asyncio.get_running_loop().call_later(GREETING_SECONDS_MAX, self._transport.close)
         self.send(Challenge(self._nonce, EDITION))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
+        self._heartbeat.stop()
         for sink in self._sinks.values():
             sink.resume()
 
     def data_received(self, data: bytes) -> None:
+        self._heartbeat.heard()
         try:
             for message in self._reader.feed(data):
                 self._take(message)
@@ -134,6 +139,8 @@ class PeerServer(asyncio.Protocol):
             case Flow(id, paused) if self._known:
                 if (sink := self._sinks.get(id)) is not None:
                     sink.pause() if paused else sink.resume()
+            case Alive() if self._known:
+                self._heartbeat.start()
             case _:
                 raise BrokenMessage(f"{type(message).__name__} was not to be sent")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -21,11 +21,13 @@ from lambent_core.ownership import Ownership
 from lambent_core.package import Package
 from lambent_gateway.drivers.streaming import QueueSink
 from lambent_gateway.peers import client as peer_client
+from lambent_gateway.peers import heartbeat
 from lambent_gateway.peers.client import Handed, PeerClient
 from lambent_gateway.peers.clients import PeerClients
 from lambent_gateway.peers.messages import (
     EDITION,
     Absent,
+    Alive,
     Challenge,
     Message,
     MessageReader,
@@ -68,6 +70,43 @@ class Pace:
         return False
 
 
+class Wire:
+    """Between two gateways. Cut, it swallows all and closes nothing, as when the machine of one loses power."""
+
+    def __init__(self) -> None:
+        self.cut = False
+        self.alive = 0
+        """How often an end has said so."""
+        self._ends: list[asyncio.StreamWriter] = []
+        self._ways: set[asyncio.Task[None]] = set()
+
+    async def to(self, port: int) -> int:
+        """The port to dial."""
+        self._port = port
+        self._server = await asyncio.start_server(self._joined, "127.0.0.1", 0)
+        address: tuple[str, int] = self._server.sockets[0].getsockname()
+        return address[1]
+
+    def close(self) -> None:
+        self._server.close()
+        for end in self._ends:
+            end.close()
+
+    async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there = await asyncio.open_connection("127.0.0.1", self._port)
+        self._ends += [writer, there]
+        loop = asyncio.get_running_loop()
+        self._ways |= {loop.create_task(self._pass(reader, there)), loop.create_task(self._pass(there_reader, writer))}
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        messages = MessageReader()
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                if not self.cut:
+                    self.alive += sum(isinstance(message, Alive) for message in messages.feed(data))
+                    writer.write(data)
+
+
 class Pair:
     """The owner `b` runs what the test says; `a` hands over."""
 
@@ -84,9 +123,11 @@ class Pair:
         self.orphans: list[Handed] = []
         self.orphaned = asyncio.Event()
 
-    async def open(self, key: bytes = KEY) -> None:
+    async def open(self, key: bytes = KEY, wire: Wire | None = None) -> None:
         self.server = await asyncio.get_running_loop().create_server(self._accept, "127.0.0.1", 0)
         port = self.server.sockets[0].getsockname()[1]
+        if wire is not None:
+            port = await wire.to(port)
         self.clients = PeerClients(
             self.ownership, port=port, key=key, give_back=self._take_back, orphaned=self._take_orphan
         )
@@ -285,17 +326,23 @@ async def test_a_write_is_seen_when_its_telling_returns(pair: Pair) -> None:
 
 
 class Quiet(asyncio.Protocol):
-    """A gateway that takes writes, and says so when the test wants it to."""
+    """A gateway that takes writes, and says so when the test wants it to. Without an edition it says nothing at all."""
 
-    def __init__(self, edition: int) -> None:
+    def __init__(self, edition: int | None) -> None:
         self.edition = edition
         self.reader = MessageReader()
         self.written: list[Written] = []
+        self.alive = 0
         self.arrived = asyncio.Event()
+        self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.send(Challenge(b"n" * 32, self.edition))
+        if self.edition is not None:
+            self.send(Challenge(b"n" * 32, self.edition))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
 
     def send(self, message: Message) -> None:
         self.transport.write(encode(message))
@@ -306,6 +353,8 @@ class Quiet(asyncio.Protocol):
                 case Written():
                     self.written.append(message)
                     self.arrived.set()
+                case Alive():
+                    self.alive += 1
                 case Wanted(id):
                     self.send(Absent(id))
 
@@ -317,7 +366,7 @@ class Quiet(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def quiet_gateway(edition: int = EDITION) -> AsyncIterator[tuple[Quiet, PeerClient]]:
+async def quiet_gateway(edition: int | None = EDITION) -> AsyncIterator[tuple[Quiet, PeerClient]]:
     quiet = Quiet(edition)
     server = await asyncio.get_running_loop().create_server(lambda: quiet, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -366,3 +415,97 @@ async def test_nobody_waits_for_a_gateway_that_is_out_of_reach() -> None:
     async with quiet_gateway() as (_, other):
         pass
     await asyncio.wait_for(other.tell("Function", RESOURCE, gone=False), 5)
+
+
+@pytest.fixture
+async def wired(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Pair, Wire]]:
+    monkeypatch.setattr(heartbeat, "ALIVE_SECONDS", 0.01)
+    pair, wire = Pair(), Wire()
+    await pair.open(wire=wire)
+    yield pair, wire
+    pair.close()
+    wire.close()
+
+
+@pytest.mark.parametrize("still_a_member", [True, False])
+async def test_a_gateway_that_falls_silent_is_lost(wired: tuple[Pair, Wire], still_a_member: bool) -> None:
+    pair, wire = wired
+    answer = pair.hand()
+    await pair.begun()
+    if not still_a_member:
+        pair.clients.members_changed({"a": "127.0.0.1"})
+    wire.cut = True
+    await asyncio.wait_for(pair.orphaned.wait(), 5)
+    assert [orphan.invocation.request_id for orphan in pair.orphans] == ["r-1"]
+    assert pair.given_back == [] and not answer.done()
+
+
+async def test_what_is_begun_after_a_gateway_fell_silent_is_given_back(
+    wired: tuple[Pair, Wire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_client, "CONNECT_SECONDS_MAX", 0.05)
+    pair, wire = wired
+    wire.cut = True
+    assert await asyncio.wait_for(pair.hand(), 5) == outcome(b"run here")
+    assert pair.began == [] and pair.orphans == []
+
+
+async def test_who_waits_for_a_gateway_that_falls_silent_does_without_it(wired: tuple[Pair, Wire]) -> None:
+    pair, wire = wired
+    await pair.clients.of("b").tell("Function", RESOURCE, gone=False)
+    wire.cut = True
+    assert await asyncio.wait_for(pair.clients.of("b").fetch("ab" * 32), 5) is None
+
+
+async def test_an_agent_does_not_wait_for_a_reader_whose_gateway_fell_silent(wired: tuple[Pair, Wire]) -> None:
+    pair, wire = wired
+    sink = QueueSink()
+    pair.hand(sink=sink)
+    _, _, owners_sink = await pair.begun()
+    agent = Pace()
+    assert owners_sink is not None
+    owners_sink.start("text/plain", "7")
+    for _ in range(3):
+        owners_sink.chunk(b"x" * 600_000, cast(Source, agent))
+    async with asyncio.timeout(5):
+        while agent.paused[-1:] != [True]:
+            await asyncio.sleep(0)
+        wire.cut = True
+        while agent.paused[-1:] != [False]:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_gateway_that_ends_and_is_alive_ends_what_it_runs(wired: tuple[Pair, Wire]) -> None:
+    pair, wire = wired
+    answer = pair.hand()
+    _, done, _ = await pair.begun()
+    pair.clients.members_changed({"a": "127.0.0.1"})
+    async with asyncio.timeout(5):
+        while wire.alive < 10 * heartbeat.UNHEARD_MAX:
+            await asyncio.sleep(0.005)
+        assert not answer.done() and pair.orphans == []
+        done(outcome(b"2"))
+        assert await answer == outcome(b"2")
+        while not pair.connections[0].is_closing():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_gateway_of_an_earlier_edition_need_not_say_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "ALIVE_SECONDS", 0)
+    async with quiet_gateway(edition=1) as (quiet, other):
+        told = asyncio.ensure_future(other.tell("Function", RESOURCE, gone=False))
+        id = await quiet.takes()
+        quiet.send(Seen(id))
+        await told
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert await other.fetch("ab") is None
+        assert quiet.alive == 0 and not quiet.transport.is_closing()
+
+
+async def test_a_connection_on_which_no_gateway_answers_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is stopped, say: else it might answer later, on several at once."""
+    monkeypatch.setattr(peer_client, "CONNECT_SECONDS_MAX", 0.05)
+    async with quiet_gateway(edition=None) as (quiet, other):
+        assert await other.fetch("ab") is None
+        await asyncio.wait_for(quiet.lost.wait(), 5)
