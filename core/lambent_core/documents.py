@@ -8,7 +8,7 @@ its class.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from lambent_core.errors import ServiceUnavailable
 from lambent_core.function import Function, Metadata
@@ -97,3 +97,10 @@ class PackageStore(Protocol):
 
     async def remove(self, sha256: str, told: float) -> None:
         """Unless it was put after the time that was told (B3). Nothing happens if it is gone already. Raises StoreUnusable."""
+
+
+class PackagesAtHand(PackageStore, Protocol):
+    """A store with a disk of its own: what agents ask for is sent from there, and never whole in memory."""
+
+    async def file(self, sha256: str) -> BinaryIO:
+        """Open for reading, whole whatever is removed meanwhile; the caller closes it. Raises PackageNotFound, StoreUnusable."""

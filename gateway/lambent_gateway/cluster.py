@@ -18,7 +18,7 @@ from fastapi import APIRouter
 
 from lambent_core import dedicated_pools
 from lambent_core.census import Census
-from lambent_core.documents import PackageStore
+from lambent_core.documents import PackagesAtHand
 from lambent_core.names import resource_name
 from lambent_core.resources import UnreadableResource, from_resource
 from lambent_core.runtime_pool import AgentId
@@ -77,7 +77,7 @@ async def _run(settings: ClusterSettings, listener: socket.socket, link: socket.
         stack.push_async_callback(kubernetes.close)
         key = _key(settings)
         own_packages = DirectoryPackages(settings.gateway.data_dir / "packages")
-        network = Network(settings, kubernetes, key=key, read_package=own_packages.read)
+        network = Network(settings, kubernetes, key=key, open_package=own_packages.file)
         await network.open()
         stack.push_async_callback(network.close)
         documents = KubernetesDocuments(
@@ -138,7 +138,7 @@ async def _packages(
     stack: AsyncExitStack,
     *,
     key: bytes,
-) -> PackageStore:
+) -> PackagesAtHand:
     """In a bucket that all gateways share, this one's volume being a cache; or on all their volumes."""
     if settings.bucket is None:
         shared = SharedPackages(own, others=network.others)

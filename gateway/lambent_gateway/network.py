@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 import aiohttp
 import structlog
@@ -49,16 +50,16 @@ class Network:
         kubernetes: Kubernetes,
         *,
         key: bytes,
-        read_package: Callable[[str], Awaitable[bytes]],
+        open_package: Callable[[str], Awaitable[BinaryIO]],
     ) -> None:
-        """`read_package` reads from this gateway's own packages, for the others."""
+        """`open_package` opens one of this gateway's own packages, for the others."""
         self._settings = settings
         self._key = key
         self._ownership = Ownership(settings.pod_name)
         self._peers = PeerClients(
             self._ownership, port=settings.peer_port, key=key, give_back=self._give_back, orphaned=self._resume
         )
-        self._read_package = read_package
+        self._open_package = open_package
         self._membership = Membership(
             kubernetes, settings.system_namespace, settings.link_service, self._members_changed
         )
@@ -90,7 +91,7 @@ class Network:
         """The end of a connection that another gateway has made; `hear` takes what that one writes."""
         return PeerServer(
             self._begin_for_another,
-            self._read_package,
+            self._open_package,
             hear,
             self._guests,
             key=self._key,

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from lambent_core.admission import Admission
 from lambent_core.caller import Caller
 from lambent_core.census import Census
-from lambent_core.documents import DocumentStore, PackageStore
+from lambent_core.documents import DocumentStore, PackagesAtHand
 from lambent_core.environment_variables import Surroundings
 from lambent_core.function import Function
 from lambent_core.images import Images
@@ -86,7 +86,7 @@ class Backing:
     name: str
     """Of this gateway, among those that share a state."""
     documents: DocumentStore
-    packages: PackageStore
+    packages: PackagesAtHand
     runtimes: OfferedRuntimes
     provider: EnvironmentProvider
     pool_size: Callable[[str], PoolSize]
@@ -269,7 +269,7 @@ def _fleet(settings: Settings, backing: Backing, invoker: Invoker, census: Censu
         new_agent_id=backing.new_agent_id,
         pool_size=backing.pool_size,
         spawning_max=settings.scaling.starting_max,
-        read_package=backing.packages.read,
+        open_package=backing.packages.file,
         census=census,
         found=invoker.found,
     )

@@ -10,10 +10,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from lambent_core.documents import PackageNotFound, PackageStore, StoreFull, StoreUnusable
+from lambent_core.documents import PackageNotFound, PackagesAtHand, PackageStore, StoreFull, StoreUnusable
 from lambent_gateway.identifiers import new_object_name
 from lambent_gateway.stores.blobs import DirectoryPackages
 from lambent_gateway.stores.bucket import BucketPackages
@@ -62,6 +63,18 @@ async def test_what_was_put_is_read(store: PackageStore) -> None:
     await store.put(DIGEST, DATA)
     assert await store.read(DIGEST) == DATA
     assert await store.size(DIGEST) == len(DATA)
+
+
+@pytest.mark.parametrize("rig", ["memory", "directory", "bucket with a cache"], indirect=True)
+async def test_what_is_open_is_read_to_its_end(rig: Rig) -> None:
+    store = cast(PackagesAtHand, rig.store)
+    with pytest.raises(PackageNotFound):
+        await store.file(DIGEST)
+    await store.put(DIGEST, DATA)
+    with await store.file(DIGEST) as file:
+        await store.remove(DIGEST, (await store.stored())[DIGEST])
+        assert await store.size(DIGEST) is None
+        assert file.read() == DATA
 
 
 async def test_putting_again_keeps_the_first(store: PackageStore) -> None:

@@ -173,7 +173,11 @@ async def test_cold_starts_at_once_ask_the_bucket_once(
     await gateway(settings).put(DIGEST, DATA)
     bucket = Counted(settings, installation="ours", now=time.time, new_name=new_object_name)
     cached = CachedPackages(bucket, DirectoryPackages(tmp_path))
-    assert await asyncio.gather(*(cached.read(DIGEST) for _ in range(20))) == [DATA] * 20
+    files = await asyncio.gather(*(cached.file(DIGEST) for _ in range(20)))
+    assert {file.name for file in files} == {str(tmp_path / DIGEST)}, "not in memory"
+    for file in files:
+        with file:
+            assert file.read() == DATA
     assert await cached.read(DIGEST) == DATA
     assert asked == [DIGEST]
     await bucket.close()
@@ -189,7 +193,7 @@ async def test_the_cache_keeps_what_was_used_last_and_loses_nothing(
     await cache.put(one, packages[one])  # from before there was a bucket
     await cached.put(two, packages[two])
     age(tmp_path / one, tmp_path / two)
-    assert await cached.read(two) == packages[two]
+    (await cached.file(two)).close()
     await cached.put(three, packages[three])
     assert (await cache.stored()).keys() == {two, three}
     assert [await cached.read(each) for each in packages] == list(packages.values())
@@ -215,6 +219,8 @@ async def test_a_broken_cache_costs_no_package(object_store: ObjectStore, gatewa
     (tmp_path / "packages").rmdir()
     await cached.put(DIGEST, DATA)
     assert await cached.read(DIGEST) == DATA
+    with await cached.file(DIGEST) as file:
+        assert file.read() == DATA
 
 
 class Gateway:

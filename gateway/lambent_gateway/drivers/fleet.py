@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 import structlog
@@ -41,10 +41,12 @@ from lambent_gateway.drivers.openings import Openings, Wanting
 from lambent_gateway.environments.agents import Agent, Decided
 from lambent_gateway.environments.link_bodies import Hello, Initialized, NotOpened, SlotState, Specialization
 from lambent_gateway.environments.provider import EnvironmentProvider
+from lambent_gateway.paced import next_part
 
 log = structlog.get_logger(__name__)
 
-BLOB_CHUNK_BYTES = 1024 * 1024
+SENDING_MAX = 32
+"""Packages of more than one part that are sent at once, in order of asking. Of each a part or two are in memory."""
 
 
 class EnvironmentOwner(Wanting, Protocol):
@@ -116,7 +118,7 @@ class Fleet:
         new_agent_id: Callable[[str], AgentId],
         pool_size: Callable[[str], PoolSize],
         spawning_max: int,
-        read_package: Callable[[str], Awaitable[bytes]],
+        open_package: Callable[[str], Awaitable[BinaryIO]],
         census: Census,
         found: Callable[[Agent, SlotState], EnvironmentOwner | None],
     ) -> None:
@@ -124,7 +126,8 @@ class Fleet:
         self._new_agent_id = new_agent_id
         self._pool_size = pool_size
         self._spawning_max = spawning_max
-        self._read_package = read_package
+        self._open_package = open_package
+        self._sending = asyncio.Semaphore(SENDING_MAX)
         self._census = census
         self._found = found
         self._pools: dict[str, RuntimePool] = {}
@@ -318,15 +321,25 @@ class Fleet:
 
     async def _send_package(self, agent: Agent, sha256: str) -> None:
         try:
-            package = await self._read_package(sha256)
-        except (LambdaError, PackageNotFound) as error:
+            with await self._open_package(sha256) as file:
+                if await self._send_part(agent, file):
+                    return
+                async with self._sending:  # small ones need not wait for others
+                    while not await self._send_part(agent, file):
+                        pass
+        except (LambdaError, PackageNotFound, OSError) as error:
             log.error("a package could not be sent", sha256=sha256, error=str(error))
-            agent.write(encode(FrameType.BLOB, flags=BLOB_ABSENT | BLOB_LAST))
-            return
-        for start in range(0, len(package) or 1, BLOB_CHUNK_BYTES):
-            chunk = package[start : start + BLOB_CHUNK_BYTES]
-            last = start + BLOB_CHUNK_BYTES >= len(package)
-            agent.write(encode(FrameType.BLOB, chunk, flags=BLOB_LAST if last else 0))
+            if not agent.transport.is_closing():
+                agent.write(encode(FrameType.BLOB, flags=BLOB_ABSENT | BLOB_LAST))
+
+    async def _send_part(self, agent: Agent, file: BinaryIO) -> bool:
+        """Sends the next part once the agent has taken the last. Whether there is no more to send."""
+        await agent.room()
+        data, last = await next_part(file)
+        if agent.transport.is_closing():
+            return True
+        agent.write(encode(FrameType.BLOB, data, flags=BLOB_LAST if last else 0))
+        return last
 
     def _replaced(self, earlier: Agent) -> None:
         """Its connection was cut, and the agent is back without code: what it was claimed for has not reached it."""

@@ -401,7 +401,7 @@ class Invoker(Runner):
         for environment in self._environments.values():
             busy = busy or environment.running is not None
             if environment.overdue_at < now and environment.agent is not None:
-                environment.agent.close("no report after the time-out")
+                environment.agent.cut("no report after the time-out")
         if busy:
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
 

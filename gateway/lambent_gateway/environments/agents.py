@@ -16,6 +16,7 @@ import structlog
 from lambent_core.link import Frame, FrameReader, FrameType, ProtocolError, Report, encode
 from lambent_core.runtime_pool import AgentId
 from lambent_gateway.environments.link_bodies import Hello, NotOpened
+from lambent_gateway.paced import Paced
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class Listener(Protocol):
     def agent_gone(self, agent: Agent) -> None: ...
 
 
-class Agent(asyncio.Protocol):
+class Agent(Paced):
     """One connection. `owner` is set when the agent is claimed; until then its frames are ignored."""
 
     __slots__ = (
@@ -86,6 +87,7 @@ class Agent(asyncio.Protocol):
     )
 
     def __init__(self, listener: Listener) -> None:
+        super().__init__()
         self._listener = listener
         self._reader = FrameReader()
         self.hello: Hello | None = None
@@ -123,6 +125,7 @@ class Agent(asyncio.Protocol):
             self.close(str(error))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         self._hello_timer.cancel()
         if self._ping_timer is not None:
             self._ping_timer.cancel()
@@ -142,6 +145,11 @@ class Agent(asyncio.Protocol):
     def close(self, reason: str) -> None:
         self._closing_reason = reason
         self.transport.close()
+
+    def cut(self, reason: str) -> None:
+        """Closes without waiting until all is sent: nobody may be there to take it."""
+        self._closing_reason = reason
+        self.transport.abort()
 
     def _control_frame(self, frame: Frame) -> None:
         self._heard_at = asyncio.get_running_loop().time()
@@ -187,7 +195,7 @@ class Agent(asyncio.Protocol):
     def _ping(self) -> None:
         loop = asyncio.get_running_loop()
         if loop.time() - self._heard_at > PING_SECONDS + SILENCE_SECONDS_MAX:
-            self.close("silent")
+            self.cut("silent")
             return
         self.send(FrameType.PING)
         self._ping_timer = loop.call_later(PING_SECONDS, self._ping)

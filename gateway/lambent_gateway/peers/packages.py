@@ -7,23 +7,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from typing import BinaryIO
 
 import structlog
 
-from lambent_core.documents import Document, PackageStore
+from lambent_core.documents import Document, PackagesAtHand
 from lambent_core.errors import LambdaError
 from lambent_core.retention import named_packages
 from lambent_gateway.peers.client import PeerClient
 
 log = structlog.get_logger(__name__)
 
+TAKING_MAX = 4
+"""At once. They pass through memory whole, 50 MB each at most; a new gateway takes all that there are."""
+
 
 class SharedPackages:
-    """A `PackageStore` over this gateway's own and those of the others."""
+    """`PackagesAtHand` over this gateway's own and those of the others."""
 
-    def __init__(self, own: PackageStore, others: Callable[[], list[PeerClient]]) -> None:
+    def __init__(self, own: PackagesAtHand, others: Callable[[], list[PeerClient]]) -> None:
         self.own = own
         self._others = others
+        self._turn = asyncio.Semaphore(TAKING_MAX)
         self._taking: dict[str, asyncio.Task[None]] = {}
 
     async def put(self, sha256: str, data: bytes) -> None:
@@ -32,6 +37,10 @@ class SharedPackages:
     async def read(self, sha256: str) -> bytes:
         await self._take(sha256)
         return await self.own.read(sha256)
+
+    async def file(self, sha256: str) -> BinaryIO:
+        await self._take(sha256)
+        return await self.own.file(sha256)
 
     async def size(self, sha256: str) -> int | None:
         await self._take(sha256)
@@ -62,11 +71,12 @@ class SharedPackages:
     async def _take_from_others(self, sha256: str) -> None:
         if await self.own.size(sha256) is not None:
             return
-        for other in self._others():
-            data = await other.fetch(sha256)
-            if data is not None and (await asyncio.to_thread(hashlib.sha256, data)).hexdigest() == sha256:
-                try:
-                    await self.own.put(sha256, data)
-                except LambdaError as error:
-                    log.error("a package could not be kept", sha256=sha256, error=error.message)
-                return
+        async with self._turn:
+            for other in self._others():
+                data = await other.fetch(sha256)
+                if data is not None and (await asyncio.to_thread(hashlib.sha256, data)).hexdigest() == sha256:
+                    try:
+                        await self.own.put(sha256, data)
+                    except LambdaError as error:
+                        log.error("a package could not be kept", sha256=sha256, error=error.message)
+                    return

@@ -6,13 +6,14 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import BinaryIO, cast
 
 import structlog
 
 from lambent_core.documents import PackageNotFound
 from lambent_core.errors import LambdaError
 from lambent_core.invocation import Invocation, Outcome
+from lambent_gateway.paced import Paced, next_part
 from lambent_gateway.peers.heartbeat import Heartbeat
 from lambent_gateway.peers.messages import (
     EDITION,
@@ -42,7 +43,6 @@ from lambent_kube.client import Object
 log = structlog.get_logger(__name__)
 
 GREETING_SECONDS_MAX = 10.0
-PIECE_BYTES = 1024 * 1024
 
 
 Run = Callable[[Invocation, Callable[[Outcome | LambdaError], None], Sink | None], None]
@@ -73,23 +73,24 @@ class Guests:
         await self._none.wait()
 
 
-class PeerServer(asyncio.Protocol):
+class PeerServer(Paced):
     """One connection of another gateway."""
 
     def __init__(
         self,
         run: Run,
-        read_package: Callable[[str], Awaitable[bytes]],
+        open_package: Callable[[str], Awaitable[BinaryIO]],
         hear: Hear,
         guests: Guests,
         *,
         key: bytes,
         nonce: bytes,
     ) -> None:
+        super().__init__()
         self._run = run
         self._hear = hear
         self._guests = guests
-        self._read_package = read_package
+        self._open_package = open_package
         self._tasks: set[asyncio.Task[None]] = set()
         self._key = key
         self._nonce = nonce
@@ -104,6 +105,7 @@ class PeerServer(asyncio.Protocol):
         self.send(Challenge(self._nonce, EDITION))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         self._timer.cancel()
         self._heartbeat.stop()
         for sink in self._sinks.values():
@@ -146,13 +148,14 @@ class PeerServer(asyncio.Protocol):
 
     async def _send_package(self, wanted: Wanted) -> None:
         try:
-            package = await self._read_package(wanted.sha256)
-        except (PackageNotFound, LambdaError):
+            with await self._open_package(wanted.sha256) as file:
+                last = False
+                while not last and not self._transport.is_closing():
+                    await self.room()
+                    data, last = await next_part(file)
+                    self.send(Piece(wanted.id, data, last))
+        except (PackageNotFound, LambdaError, OSError):
             self.send(Absent(wanted.id))
-            return
-        for start in range(0, len(package) or 1, PIECE_BYTES):
-            end = start + PIECE_BYTES
-            self.send(Piece(wanted.id, package[start:end], end >= len(package)))
 
     def _begin(self, begin: Begin) -> None:
         id = begin.id

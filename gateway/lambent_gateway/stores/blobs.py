@@ -8,9 +8,11 @@ import asyncio
 import errno
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 from lambent_core.documents import PackageNotFound, StoreFull, StoreUnusable
 
@@ -38,12 +40,12 @@ class DirectoryPackages:
             os.utime(self._path(sha256))
 
     async def read(self, sha256: str) -> bytes:
-        try:
+        with self._reading(sha256):
             return await asyncio.to_thread(self._path(sha256).read_bytes)
-        except FileNotFoundError:
-            raise PackageNotFound(sha256) from None
-        except OSError as error:
-            raise self._plainly(error) from error
+
+    async def file(self, sha256: str) -> BinaryIO:
+        with self._reading(sha256):
+            return self._path(sha256).open("rb")
 
     async def size(self, sha256: str) -> int | None:
         try:
@@ -60,6 +62,15 @@ class DirectoryPackages:
         with suppress(FileNotFoundError):
             if path.stat().st_mtime <= told:
                 path.unlink()
+
+    @contextmanager
+    def _reading(self, sha256: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise PackageNotFound(sha256) from None
+        except OSError as error:
+            raise self._plainly(error) from error
 
     def _path(self, sha256: str) -> Path:
         if not _DIGEST.fullmatch(sha256):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
+from typing import BinaryIO
 
 from lambent_core.documents import Document, PackageNotFound
 from lambent_gateway.stores.base import KeptDocuments, Key
@@ -28,6 +30,9 @@ class MemoryPackages:
         if sha256 not in self._packages:
             raise PackageNotFound(sha256)
         return self._packages[sha256]
+
+    async def file(self, sha256: str) -> BinaryIO:
+        return io.BytesIO(await self.read(sha256))
 
     async def size(self, sha256: str) -> int | None:
         data = self._packages.get(sha256)

@@ -5,6 +5,10 @@ Packages that are kept elsewhere, with what was used lately at hand: cold starts
 from __future__ import annotations
 
 import asyncio
+import io
+import os
+from contextlib import suppress
+from typing import BinaryIO
 
 import structlog
 
@@ -43,6 +47,19 @@ class CachedPackages:
             return await asyncio.shield(self._take(sha256))
         await self._keep(sha256, data)
         return data
+
+    async def file(self, sha256: str) -> BinaryIO:
+        try:
+            file = await self._cache.file(sha256)
+        except (PackageNotFound, StoreUnusable):
+            data = await asyncio.shield(self._take(sha256))
+            try:
+                return await self._cache.file(sha256)
+            except (PackageNotFound, StoreUnusable):
+                return io.BytesIO(data)
+        with suppress(OSError):
+            os.utime(file.fileno())
+        return file
 
     async def size(self, sha256: str) -> int | None:
         size = await self._origin.size(sha256)

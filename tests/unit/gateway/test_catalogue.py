@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import pytest
@@ -68,7 +68,7 @@ class World:
             new_agent_id=lambda pool: AgentId(f"{pool}-{next(numbers)}"),
             pool_size=lambda pool: PoolSize(self.runtimes.size(pool), self.runtimes.size_max(pool)),
             spawning_max=10,
-            read_package=_no_package,
+            open_package=_no_package,
             census=self.census,
             found=self.invoker.found,
         )
@@ -102,7 +102,7 @@ def _nothing_to_run_on(*_: object) -> Any:
     raise AssertionError("no agent ever comes")
 
 
-async def _no_package(sha256: str) -> bytes:
+async def _no_package(sha256: str) -> BinaryIO:
     raise PackageNotFound(sha256)
 
 

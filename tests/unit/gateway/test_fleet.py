@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 import pytest
@@ -21,6 +23,7 @@ from lambent_core.pace import WINDOW_FIRST
 from lambent_core.placement import EnvironmentId
 from lambent_core.pod_sharing import Opened, is_further, pod_of
 from lambent_core.runtime_pool import AgentId
+from lambent_gateway.drivers import fleet
 from lambent_gateway.drivers.fleet import EnvironmentOwner, Fleet, PoolSize
 from lambent_gateway.environments import agents
 from lambent_gateway.environments.agents import STRANGER_BYTES_MAX, Agent
@@ -34,6 +37,7 @@ from lambent_gateway.environments.link_bodies import (
 )
 from lambent_gateway.environments.pod_identities import PodIdentities, TokenReviewer
 from lambent_gateway.environments.pod_provider import PodProvider
+from lambent_gateway.paced import PART_BYTES
 from tests.token_reviews import TokenReviews
 
 POOL = "python3.11"
@@ -109,9 +113,6 @@ class Pod:
             while await self._reader.read(65_536):
                 pass
 
-    def write(self, data: bytes) -> None:
-        self._writer.write(data)
-
     async def close(self) -> None:
         self._writer.close()
         await self._writer.wait_closed()
@@ -130,17 +131,19 @@ class World:
             new_agent_id=lambda pool: AgentId(f"{pods}-{next(numbers)}"),
             pool_size=lambda pool: PoolSize(self.size, self.size),
             spawning_max=SPAWNING_MAX,
-            read_package=self._package,
+            open_package=self._package,
             census=self.census,
             found=lambda agent, slot: self._found(agent, slot),
         )
+        self.packages: dict[str, Path] = {}
+        """Those that are files."""
         self.port = 0
         self.pods: list[Pod] = []
 
-    async def _package(self, sha256: str) -> bytes:
+    async def _package(self, sha256: str) -> BinaryIO:
         if sha256 == "absent":
             raise PackageNotFound(sha256)
-        return b"zip of " + sha256.encode()
+        return self.packages[sha256].open("rb") if sha256 in self.packages else io.BytesIO(b"zip of " + sha256.encode())
 
     def _found(self, agent: Agent, slot: SlotState) -> EnvironmentOwner | None:
         found = self.surviving.get(slot.revision or "")
@@ -529,6 +532,77 @@ async def test_a_package_is_sent_to_the_pod_that_lacks_it(world: World) -> None:
     pod.send(FrameType.FETCH, {"sha256": "absent"})
     frame = await pod.next(FrameType.BLOB)
     assert (frame.body, frame.flags) == (b"", BLOB_ABSENT | BLOB_LAST)
+
+
+LARGE_BYTES = 24 * 1024 * 1024
+"""More than both ends' kernels take from a sender that nobody reads."""
+
+
+@pytest.fixture
+def large(world: World, tmp_path: Path) -> bytes:
+    """A package."""
+    data = bytes(range(256)) * (LARGE_BYTES // 256)
+    world.packages["large"] = tmp_path / "large"
+    world.packages["large"].write_bytes(data)
+    return data
+
+
+async def _received(pod: Pod) -> bytes:
+    """A package, to its end."""
+    parts = []
+    while True:
+        frame = await pod.next(FrameType.BLOB)
+        parts.append(frame.body)
+        if frame.flags & BLOB_LAST:
+            return b"".join(parts)
+
+
+async def test_a_package_that_many_fetch_slowly_is_not_in_memory(world: World, large: bytes) -> None:
+    environments = [world.want(number) for number in range(1, 5)]
+    pods = [await world.first(f"pod-{number}") for number in range(1, 5)]
+    for pod in pods:
+        pod.send(FrameType.FETCH, {"sha256": "large"})
+
+    def buffered() -> list[int]:
+        return [one.agent.transport.get_write_buffer_size() for one in environments if one.agent]
+
+    await until(lambda: min(buffered()) > 0)
+    assert max(buffered()) <= 2 * PART_BYTES
+    assert await asyncio.gather(*map(_received, pods)) == [large] * 4
+
+
+@pytest.fixture
+def one_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "SENDING_MAX", 1)
+
+
+@pytest.mark.usefixtures("one_is_sent")
+async def test_large_packages_are_sent_in_turn_and_small_ones_at_once(world: World, large: bytes) -> None:
+    environment, *_ = [world.want(number) for number in range(1, 4)]
+    slow, next_one, other = [await world.first(f"pod-{number}") for number in range(1, 4)]
+    slow.send(FrameType.FETCH, {"sha256": "large"})
+    await until(lambda: environment.agent and environment.agent.transport.get_write_buffer_size() > 0)
+    next_one.send(FrameType.FETCH, {"sha256": "large"})
+    assert len((await next_one.next(FrameType.BLOB)).body) == PART_BYTES
+    other.send(FrameType.FETCH, {"sha256": "ab"})
+    assert await _received(other) == b"zip of ab"
+    next_one.send(FrameType.PING)
+    await next_one.next(FrameType.PONG)
+    await slow.close()
+    assert await _received(next_one) == large[PART_BYTES:]
+
+
+@pytest.mark.usefixtures("large")
+async def test_an_agent_that_takes_nothing_is_lost_with_what_waits_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its machine has lost power."""
+    monkeypatch.setattr(agents, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(agents, "SILENCE_SECONDS_MAX", 0.2)
+    environment = world.want()
+    pod = await world.first()
+    pod.send(FrameType.FETCH, {"sha256": "large"})
+    await until(lambda: environment.lost_because is not None)
 
 
 async def test_a_burst_is_served_in_the_pod_of_the_first_that_came(world: World) -> None:

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import pytest
@@ -74,7 +75,7 @@ class Gateway:
             }
         )
         self.link_port, self.peer_port = settings.link_port, settings.peer_port
-        self.network = Network(settings, members, key=KEY, read_package=_no_package)
+        self.network = Network(settings, members, key=KEY, open_package=_no_package)
         self.serving, self.census, self.runtimes = Serving("serving"), Census(name), PoolRuntimes()
         self.provider = PodProvider(PodIdentities(TokenReviewer(reviews), key=KEY, namespace="default"))
         admission, logs = Admission(100), FunctionLogs(folder)
@@ -98,7 +99,7 @@ class Gateway:
             new_agent_id=lambda pool: AgentId(f"{name}-{next(numbers)}"),
             pool_size=lambda pool: PoolSize(*(self.network.share(self.runtimes.size(pool)),) * 2),
             spawning_max=10,
-            read_package=_no_package,
+            open_package=_no_package,
             census=self.census,
             found=self.invoker.found,
         )
@@ -206,7 +207,7 @@ class World:
         assert answers == [Outcome(b"2", None, "", "$LATEST", REPORT)]
 
 
-async def _no_package(sha256: str) -> bytes:
+async def _no_package(sha256: str) -> BinaryIO:
     raise AssertionError("nobody asks for one")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -20,6 +20,7 @@ from lambent_core.link import Report, ReportStatus
 from lambent_core.ownership import Ownership
 from lambent_core.package import Package
 from lambent_gateway.drivers.streaming import QueueSink
+from lambent_gateway.paced import PART_BYTES
 from lambent_gateway.peers import client as peer_client
 from lambent_gateway.peers import heartbeat
 from lambent_gateway.peers.client import Handed, PeerClient
@@ -29,14 +30,17 @@ from lambent_gateway.peers.messages import (
     Absent,
     Alive,
     Challenge,
+    Greeting,
     Message,
     MessageReader,
+    Piece,
     Seen,
     Wanted,
     Written,
     encode,
+    proof,
 )
-from lambent_gateway.peers.packages import SharedPackages
+from lambent_gateway.peers.packages import TAKING_MAX, SharedPackages
 from lambent_gateway.peers.server import Guests, PeerServer
 from lambent_gateway.sinks import Sink, Source
 from lambent_gateway.stores.memory import MemoryPackages
@@ -167,7 +171,7 @@ class Pair:
                 pair.connections.append(transport)
                 super().connection_made(transport)
 
-        return Remembered(self._run, self.owners_packages.read, self._hear, self.guests, key=KEY, nonce=b"n" * 32)
+        return Remembered(self._run, self.owners_packages.file, self._hear, self.guests, key=KEY, nonce=b"n" * 32)
 
     def _hear(self, kind: str, resource: dict[str, Any], gone: bool) -> None:
         self.heard.append((kind, resource, gone))
@@ -295,7 +299,48 @@ async def test_a_package_is_taken_from_whoever_has_it(pair: Pair) -> None:
     await pair.owners_packages.put(digest, data)
     assert await pair.packages.size(digest) == len(data)
     assert await pair.own_packages.read(digest) == data
+    assert (await pair.packages.file(digest)).read() == data
     assert await pair.packages.size("ab" * 32) is None
+
+
+async def test_a_package_that_a_gateway_takes_slowly_is_not_in_memory(pair: Pair) -> None:
+    data = b"zip" * 8_000_000
+    digest = hashlib.sha256(data).hexdigest()
+    await pair.owners_packages.put(digest, data)
+    reader, writer = await asyncio.open_connection(*pair.server.sockets[0].getsockname())
+    messages = MessageReader()
+    (challenge,) = messages.feed(await reader.read(65_536))
+    assert isinstance(challenge, Challenge)
+    writer.write(encode(Greeting("a", proof(KEY, challenge.nonce, "a"))) + encode(Wanted(1, digest)))
+    transport = cast(asyncio.WriteTransport, pair.connections[0])
+    pieces: list[Piece] = []
+    async with asyncio.timeout(5):
+        while transport.get_write_buffer_size() == 0:
+            await asyncio.sleep(0.005)
+        assert transport.get_write_buffer_size() <= 2 * PART_BYTES
+        while not pieces or not pieces[-1].last:
+            pieces += cast(Iterator[Piece], messages.feed(await reader.read(65_536)))
+    assert b"".join(piece.data for piece in pieces) == data
+    writer.close()
+
+
+async def test_few_packages_are_taken_at_once() -> None:
+    async with quiet_gateway() as (quiet, other):
+        quiet.has_packages = True
+        packages = SharedPackages(MemoryPackages(), lambda: [other])
+        sizes = [asyncio.ensure_future(packages.size(f"{number:064x}")) for number in range(2 * TAKING_MAX)]
+        async with asyncio.timeout(5):
+            while len(quiet.wanted) < TAKING_MAX:
+                await asyncio.sleep(0)
+            told = asyncio.ensure_future(other.tell("Function", RESOURCE, gone=False))
+            id = await quiet.takes()
+            assert len(quiet.wanted) == TAKING_MAX
+            quiet.send(Seen(id))
+            await told
+            quiet.has_packages = False
+            for id in quiet.wanted:
+                quiet.send(Absent(id))
+            assert await asyncio.gather(*sizes) == [None] * len(sizes)
 
 
 async def test_packages_of_layers_are_taken_ahead(pair: Pair) -> None:
@@ -333,6 +378,8 @@ class Quiet(asyncio.Protocol):
         self.reader = MessageReader()
         self.written: list[Written] = []
         self.alive = 0
+        self.has_packages = False
+        self.wanted: list[int] = []
         self.arrived = asyncio.Event()
         self.lost = asyncio.Event()
 
@@ -356,7 +403,9 @@ class Quiet(asyncio.Protocol):
                 case Alive():
                     self.alive += 1
                 case Wanted(id):
-                    self.send(Absent(id))
+                    self.wanted.append(id)
+                    if not self.has_packages:
+                        self.send(Absent(id))
 
     async def takes(self) -> int:
         """The id of the next write."""
