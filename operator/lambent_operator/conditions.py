@@ -26,23 +26,20 @@ class Finding:
 def next_conditions(
     old: Sequence[Condition], findings: Sequence[Finding], *, generation: int, timestamp: str
 ) -> tuple[Condition, ...]:
-    """In the order of the findings; conditions that nothing is found about stay behind them."""
-    before = {condition.type: condition for condition in old}
-    following = []
+    """Where they were, new ones behind them in the order of the findings. One that nothing is found about stays what it is."""
+    following = {}
     for finding in findings:
-        last = before.pop(finding.type, None)
+        last = condition_of(old, finding.type)
         unchanged = last is not None and last.status == finding.status
-        following.append(
-            Condition(
-                type=finding.type,
-                status=finding.status,
-                reason=finding.reason,
-                message=finding.message,
-                last_transition_time=last.last_transition_time if last is not None and unchanged else timestamp,
-                observed_generation=generation,
-            )
+        following[finding.type] = Condition(
+            type=finding.type,
+            status=finding.status,
+            reason=finding.reason,
+            message=finding.message,
+            last_transition_time=last.last_transition_time if last is not None and unchanged else timestamp,
+            observed_generation=generation,
         )
-    return (*following, *before.values())
+    return (*(following.pop(condition.type, condition) for condition in old), *following.values())
 
 
 def as_written(conditions: Sequence[Condition]) -> list[dict[str, Any]]:

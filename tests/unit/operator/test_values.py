@@ -82,8 +82,8 @@ def test_conditions_keep_their_time_while_the_status_stays() -> None:
     assert [(one.type, one.status, one.reason, one.last_transition_time, one.observed_generation) for one in new] == [
         ("A", "True", "R", "t1", 4),
         ("B", "True", "R", "now", 4),
-        ("C", "Unknown", "R", "now", 4),
         ("Others", "True", "Old", "t3", 0),
+        ("C", "Unknown", "R", "now", 4),
     ]
     assert turned(old, new, "B", "True") == condition_of(new, "B")
     assert turned(old, new, "A", "True") is None
