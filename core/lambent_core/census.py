@@ -30,16 +30,31 @@ class AgentEntry(msgspec.Struct, frozen=True, rename="camel"):
     """Why the last initialisation of a claimed one failed, as Lambda names errors; None if it succeeded, or has not ended."""
 
 
+class Rollout(msgspec.Struct, frozen=True):
+    """How far the current code of a function has come: environments of its moving state, without those of published versions."""
+
+    revision: str
+    """What the gateway goes by: `revision_of` the function, empty where it can't be invoked."""
+    updated: int
+    """Initialised, well or badly, and of this revision."""
+    old: int
+    """Of earlier ones, whatever they do: they go when they come free."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, tag="SNAPSHOT", tag_field="type"):
     gateway: str
     agents: list[AgentEntry]
     functions: dict[str, EnvironmentCounts]
+    rollouts: dict[str, Rollout] = {}
+    """Of the same functions. Absent: a gateway of an earlier release does not know."""
 
 
 class Changes(msgspec.Struct, frozen=True, tag="CHANGES", tag_field="type"):
     agents: list[AgentEntry]
     gone: list[str]
     functions: dict[str, EnvironmentCounts]
+    rollouts: dict[str, Rollout] = {}
+    """Of those of these functions that have environments left."""
 
 
 class Alive(msgspec.Struct, frozen=True, tag="ALIVE", tag_field="type"):
@@ -67,6 +82,8 @@ class Census:
     agents: dict[str, AgentEntry] = field(default_factory=dict)
     functions: dict[str, EnvironmentCounts] = field(default_factory=dict)
     """By resource; those without environments are left out."""
+    rollouts: dict[str, Rollout] = field(default_factory=dict)
+    """Of the same."""
     readers: list[Untold] = field(default_factory=list)
 
     def put(self, entry: AgentEntry) -> None:
@@ -78,13 +95,15 @@ class Census:
         if self.agents.pop(id, None) is not None:
             self._changed(id)
 
-    def count(self, functions: Mapping[str, EnvironmentCounts]) -> None:
+    def count(self, functions: Mapping[str, EnvironmentCounts], rollouts: Mapping[str, Rollout]) -> None:
         """Takes the environments of all functions anew."""
         counted = {name: counts for name, counts in functions.items() if counts != NONE_AT_ALL}
         changed = {
-            name for name in counted.keys() | self.functions.keys() if counted.get(name) != self.functions.get(name)
+            name
+            for name in counted.keys() | self.functions.keys()
+            if (counted.get(name), rollouts.get(name)) != (self.functions.get(name), self.rollouts.get(name))
         }
-        self.functions = counted
+        self.functions, self.rollouts = counted, {name: rollouts[name] for name in counted}
         for reader in self.readers if changed else ():
             reader.functions |= changed
             reader.wake()
@@ -93,7 +112,7 @@ class Census:
         """A new reader, which is told everything; `close` it."""
         reader = Untold(wake)
         self.readers.append(reader)
-        return reader, Snapshot(self.gateway, list(self.agents.values()), dict(self.functions))
+        return reader, Snapshot(self.gateway, list(self.agents.values()), dict(self.functions), dict(self.rollouts))
 
     def changes(self, reader: Untold) -> Changes | None:
         """What has changed since it was last asked; None if nothing has."""
@@ -103,6 +122,7 @@ class Census:
             agents=[self.agents[id] for id in sorted(reader.agents) if id in self.agents],
             gone=sorted(reader.agents - self.agents.keys()),
             functions={name: self.functions.get(name, NONE_AT_ALL) for name in sorted(reader.functions)},
+            rollouts={name: self.rollouts[name] for name in sorted(reader.functions) if name in self.rollouts},
         )
         reader.agents.clear()
         reader.functions.clear()

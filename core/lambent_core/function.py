@@ -281,6 +281,7 @@ class Condition(_Model, frozen=True, kw_only=True):
 
     type: str
     """`Ready`: it can be invoked. `CodeReady`: its package is there and sound. `EnvironmentsReady`: environments can be had.
+    `RolledOut`: every environment runs the current code, and there are as many as `replicas` asks for.
     `Initialized`: its code starts; said only of a function whose code has failed to."""
     status: Literal["True", "False", "Unknown"]
     """Whether it is so."""
@@ -303,6 +304,8 @@ class EnvironmentCounts(_Model, frozen=True):
     """Running an invocation."""
     starting: int = 0
     """Not initialised yet."""
+    updated: int | None = None
+    """Of the initialised ones, those that run the function's current code; absent where a gateway does not tell. Versions' don't count."""
 
 
 class FunctionLayer(_Model, frozen=True, kw_only=True):
@@ -358,7 +361,7 @@ class FunctionStatus(_Model, frozen=True):
     settled_sha256: str | None = None
     """Of the settings and code that running environments were made of: another one means another code revision."""
     conditions: list[Condition] = []
-    """`Ready`, `CodeReady`, `EnvironmentsReady`, and `Initialized` where that failed."""
+    """`Ready`, `CodeReady`, `EnvironmentsReady`, `RolledOut`, and `Initialized` where that failed."""
     environments: EnvironmentCounts | None = None
     """Execution environments by what they do."""
     replicas: int = 0
@@ -408,3 +411,8 @@ class Function(_Model, frozen=True, kw_only=True):
     def name(self) -> str:
         """The name by which Lambda's API knows it."""
         return self.spec.function_name or self.metadata.name
+
+
+def revision_of(uid: str, code_revision: int) -> str:
+    """What a function's moving state is called between agents, gateways and operator: another one needs new environments."""
+    return f"{uid}/{code_revision}"

@@ -171,7 +171,7 @@ async def _assemble(
     def doors(census: Census, invoker: Invoker, serving: Serving) -> list[APIRouter]:
         door = AgentsDoor(
             census=census,
-            count=lambda: census.count(invoker.environments()),
+            count=lambda: census.count(invoker.environments(), invoker.rollouts()),
             failed=lambda agent, reason: provider.failed(AgentId(agent), reason),
             is_operator=is_operator,
             ending=lambda: serving.ending,

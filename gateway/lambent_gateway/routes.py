@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from lambent_core.function import Function
+from lambent_core.function import Function, revision_of
 from lambent_core.invocation import LATEST
 from lambent_core.log_lines import LoggedFunction, SystemLog, system_log
 from lambent_gateway.environments.runtimes import RuntimeChoice
@@ -47,7 +47,7 @@ def route_of(
     version: str = LATEST,
 ) -> Route:
     """`function` is the version in the shape of a function."""
-    spec, published = function.spec, version != LATEST
+    spec, published, uid = function.spec, version != LATEST, function.metadata.uid
     arn = function_arn(function.name, region=region, account=account) + (f":{version}" if published else "")
     logged = LoggedFunction(
         name=function.name,
@@ -62,7 +62,7 @@ def route_of(
         key=route_key(function.name, version),
         name=function.name,
         version=version,
-        revision=f"{function.metadata.uid}/{f'version {version}' if published else function.status.code_revision}",
+        revision=f"{uid}/version {version}" if published else revision_of(uid, function.status.code_revision),
         arn=arn,
         timeout_ms=spec.timeout * 1000,
         memory_mb=spec.memory_size,

@@ -14,7 +14,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lambent_core.census import NONE_AT_ALL, AgentEntry, Changes, Snapshot
+from lambent_core.census import NONE_AT_ALL, AgentEntry, Changes, Rollout, Snapshot
 from lambent_core.function import EnvironmentCounts
 from lambent_operator.resources import GatewayPod
 
@@ -50,6 +50,7 @@ class _GatewayCensus:
     connected_since: float | None = None
     agents: dict[str, Agent] = field(default_factory=dict)
     functions: dict[str, EnvironmentCounts] = field(default_factory=dict)
+    rollouts: dict[str, Rollout] = field(default_factory=dict)
 
 
 class Census:
@@ -85,10 +86,11 @@ class Census:
     def claimed_by(self, function_uid: str) -> bool:
         return bool(self._of_function.get(function_uid))
 
-    def init_error(self, function_uid: str) -> str | None:
-        """Of one of its environments; None if none says of one."""
+    def init_error(self, function_uid: str, revision: str | None = None) -> str | None:
+        """Of one of its environments, or of one of this revision; None if none says of one."""
         agents = (self._agents[id].told for id in sorted(self._of_function.get(function_uid, ())))
-        return next((agent.init_error for agent in agents if agent.init_error), None)
+        errors = (agent.init_error for agent in agents if revision in (None, agent.revision))
+        return next((error for error in errors if error), None)
 
     def pool_counts(self, pool: str) -> tuple[int, int]:
         """Agents that are free, and that are wanted."""
@@ -105,6 +107,22 @@ class Census:
             busy=sum(counts.busy for counts in told),
             starting=sum(counts.starting for counts in told),
         )
+
+    def rollout(self, function: str, revision: str) -> Rollout | None:
+        """
+        Of this revision, over all gateways; None: one that has environments of the function is of an earlier release.
+
+        A gateway that goes by another revision has nothing but old ones.
+        """
+        updated = old = 0
+        for entry in self._gateways.values():
+            told = entry.rollouts.get(function)
+            if told is None and function in entry.functions:
+                return None
+            if told is not None:
+                current = told.updated if told.revision == revision else 0
+                updated, old = updated + current, old + told.updated + told.old - current
+        return Rollout(revision, updated, old)
 
     @property
     def complete_since(self) -> float | None:
@@ -151,7 +169,7 @@ class Census:
         entry = self._gateways.get(gateway)
         if entry is None:
             return
-        entry.functions = dict(snapshot.functions)
+        entry.functions, entry.rollouts = dict(snapshot.functions), dict(snapshot.rollouts)
         entry.connected_since = now
         self._take(entry, {agent.id: agent for agent in snapshot.agents}, now)
         self._note_away(now)
@@ -172,10 +190,11 @@ class Census:
                 functions.add(agent.told.function)
             self._remove(entry, id, now)
         for name, counts in changes.functions.items():
-            if counts == NONE_AT_ALL:
-                entry.functions.pop(name, None)
-            else:
+            entry.functions.pop(name, None)
+            entry.rollouts.pop(name, None)
+            if counts != NONE_AT_ALL:
                 entry.functions[name] = counts
+        entry.rollouts |= changes.rollouts
         agents = frozenset(agent.id for agent in changes.agents) | frozenset(changes.gone)
         self._touched(Touched(agents, frozenset(functions), frozenset(pools)))
 

@@ -218,6 +218,8 @@ class Reconciler:
             away_seconds=self._ago(self._census.away_since),
             claims=self._census.claimed_by(function.uid),
             init_error=self._census.init_error(function.uid),
+            rollout=self._census.rollout(function.name, function.revision),
+            rollout_error=self._census.init_error(function.uid, function.revision),
             pods=self._pods_of(function) if function.deleting else (),
             written_seconds=self._ago(self._written.get(key)),
         )

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from lambent_core.function import Condition, EnvironmentCounts
+from lambent_core.function import Condition, EnvironmentCounts, revision_of
 from lambent_core.runtime_pools import RuntimePoolSpec
 from lambent_operator import labels
 from lambent_operator.quantities import NOTHING, Amounts, parse_amounts
@@ -85,12 +85,15 @@ class Function:
     tmp_mb: int = 512
     pod: PodWishes | None = None
     """What its own pods need; None where the schema's defaults do."""
+    wanted_replicas: int = 0
+    """Of its `spec`: environments that are kept ready."""
     state: str = "Pending"
     state_reason: str = ""
     last_update_status: str | None = None
     last_update_status_reason: str = ""
     observed_generation: int = 0
     """The generation that the gateway has brought about."""
+    code_revision: int = 0
     conditions: tuple[Condition, ...] = ()
     environments: EnvironmentCounts | None = None
     replicas: int | None = None
@@ -99,6 +102,11 @@ class Function:
     @property
     def identity(self) -> Identity:
         return Identity("Function", self.namespace, self.name, self.uid)
+
+    @property
+    def revision(self) -> str:
+        """Of its current code, as gateways call it."""
+        return revision_of(self.uid, self.code_revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +183,13 @@ def parse_function(thing: Object) -> Function:
         deleting="deletionTimestamp" in metadata,
         finalizers=tuple(map(sys.intern, metadata.get("finalizers", ()))),
         **_made_of(spec),
+        wanted_replicas=spec.get("replicas", 0),
         state=sys.intern(status.get("state", "Pending")),
         state_reason=sys.intern(status.get("stateReason") or ""),
         last_update_status=status.get("lastUpdateStatus"),
         last_update_status_reason=status.get("lastUpdateStatusReason") or "",
         observed_generation=status.get("observedGeneration", 0),
+        code_revision=status.get("codeRevision", 0),
         conditions=_conditions(status),
         environments=_counts(status.get("environments")),
         replicas=status.get("replicas"),

@@ -530,7 +530,7 @@ def test_columns(kubectl: Kubectl) -> None:
     status = {
         "state": "Active",
         "revisionId": "2f5b",
-        "environments": {"ready": 4, "busy": 1},
+        "environments": {"ready": 4, "busy": 1, "updated": 3},
         "url": "http://shown.example.org/",
         "conditions": [
             {"type": "Ready", "status": "True", "reason": "Invocable", "lastTransitionTime": "2026-01-01T00:00:00Z"}
@@ -546,6 +546,7 @@ def test_columns(kubectl: Kubectl) -> None:
             "MEMORY": "256",
             "STATE": "Active",
             "READY": "4",
+            "UPDATED": "3",
             "BUSY": "1",
             "CONCURRENCY": "7",
             "URL": "http://shown.example.org/",

@@ -63,10 +63,10 @@ def test_a_burst_is_served_in_one_pod_which_grows_with_it_and_goes(lambent: Inst
     assert again == pod and len(more) == PER_POD and streams < more
     assert [one["metadata"]["name"] for one in lambent.pods_of(meeting)] == [pod]
     wait_for("the size of four", lambda: memory_limit(lambent, pod) == f"{PER_POD * 128 + 32}Mi")
-    counted = {"ready": PER_POD, "busy": 0, "starting": 0}
+    counted = {"ready": PER_POD, "busy": 0, "starting": 0, "updated": PER_POD}
     wait_for("the count of environments", lambda: lambent.function(meeting)["status"]["environments"] == counted)
     wait_for("zero, 20 s after the last call", lambda: not lambent.pods_of(meeting))
-    counted = {"ready": 0, "busy": 0, "starting": 0}
+    counted = {"ready": 0, "busy": 0, "starting": 0, "updated": 0}
     wait_for("the count of environments", lambda: lambent.function(meeting)["status"]["environments"] == counted)
 
 

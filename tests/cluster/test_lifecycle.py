@@ -20,6 +20,7 @@ from tests.cluster.traffic import traffic
 
 pytestmark = pytest.mark.timeout(240)
 ROLE = "arn:aws:iam::000000000000:role/any"
+ROLLED_OUT = ("wait", "--for=condition=RolledOut", "--timeout=60s")
 
 
 def package(code: str) -> bytes:
@@ -58,7 +59,7 @@ def test_from_kubectl_apply_to_zero_and_away(lambent: Installation) -> None:
     wait_for(
         f"zero, {IDLE_SECONDS} s after the last call",
         lambda: not lambent.pods_of("lives") and lambent.function("lives")["status"]["environments"] == {
-            "ready": 0, "busy": 0, "starting": 0,
+            "ready": 0, "busy": 0, "starting": 0, "updated": 0,
         },
     )  # fmt: skip
     assert lambent.invoke("lives", {"again": True}) == {"again": True}
@@ -98,6 +99,22 @@ def test_kubectl_scale_makes_environments_ready_and_lets_them_go(lambent: Instal
         assert lambent.invoke("scaled", 1) == 1
         lambent.kubectl("scale", "fn/scaled", "--replicas=0")
         wait_for("none", lambda: not lambent.pods_of("scaled"))
+
+
+def test_who_waits_for_an_update_finds_the_new_code_in_every_environment(lambent: Installation) -> None:
+    """`kubectl wait` begins right after `kubectl apply`: what was said of the code before counts for nothing."""
+    slow = "import time\ndef handler(event, context):\n    time.sleep(1)\n    return context.log_stream_name\n"
+    with lambent.applied(function("updated", replicas=2)):
+        lambent.kubectl(*ROLLED_OUT, "fn/updated")
+        lambent.apply(function("updated", slow, replicas=2))
+        lambent.kubectl(*ROLLED_OUT, "fn/updated")
+        thing = lambent.function("updated")
+        assert thing["status"]["environments"] == {"ready": 2, "busy": 0, "starting": 0, "updated": 2}
+        (found,) = (one for one in thing["status"]["conditions"] if one["type"] == "RolledOut")
+        assert (found["reason"], found["observedGeneration"]) == ("Complete", thing["metadata"]["generation"])
+        with ThreadPoolExecutor() as callers:
+            streams = list(callers.map(lambda _: lambent.invoke("updated", 1), range(2)))
+        assert len(set(streams)) == 2 and 1 not in streams, "two at once are in two environments"
 
 
 def test_kubectl_explains_what_a_member_means(lambent: Installation) -> None:

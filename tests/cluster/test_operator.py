@@ -52,6 +52,7 @@ async def test_a_function_from_its_first_environment_to_its_end(here: World) -> 
             "Ready": ("True", "Active"),
             "CodeReady": ("True", "CodeStored"),
             "EnvironmentsReady": ("True", "Available"),
+            "RolledOut": ("True", "Complete"),
         }
 
     await until(ready, "the function is ready")

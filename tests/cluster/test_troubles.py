@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cluster.installation import Installation, Object, function, wait_for
+from tests.cluster.installation import Installation, KubectlFailed, Object, function, wait_for
 from tests.cluster.traffic import Traffic, traffic
 
 pytestmark = pytest.mark.timeout(240)
 ACTIVE = "--for=jsonpath={.status.state}=Active"
+ROLLED_OUT = "--for=condition=RolledOut"
 CRASHING = "raise RuntimeError('no database')\n"
 THIEF = '''
 import json, os, socket, struct
@@ -103,6 +104,21 @@ def test_a_function_that_crashes_at_init_says_so_and_makes_no_storm(lambent: Ins
             wait_for("the new code", lambda: lambent.serves("crashes"))
             wait_for("the condition", lambda: lambent.condition("fn", "crashes", "Initialized")[0] == "True")
         wait_for("its pods' end", lambda: len(lambent.pods_of("crashes")) <= 1)
+
+
+def test_an_update_that_crashes_at_init_is_not_rolled_out_and_says_why(lambent: Installation) -> None:
+    with lambent.applied(function("regresses", replicas=1)):
+        lambent.kubectl("wait", ROLLED_OUT, "fn/regresses", "--timeout=60s")
+        lambent.apply(function("regresses", CRASHING, replicas=1))
+        wait_for("why", lambda: lambent.condition("fn", "regresses", "RolledOut") == ("False", "InitFailed"))
+        with pytest.raises(KubectlFailed, match="timed out"):
+            lambent.kubectl("wait", ROLLED_OUT, "fn/regresses", "--timeout=0")
+        assert lambent.condition("fn", "regresses", "Ready") == ("True", "Active"), (
+            "it can be invoked, and says what is wrong"
+        )
+        lambent.apply(function("regresses", replicas=1))
+        lambent.kubectl("wait", ROLLED_OUT, "fn/regresses", "--timeout=60s")
+        assert lambent.invoke("regresses", 1) == 1
 
 
 def started(lambent: Installation) -> int:

@@ -1,4 +1,4 @@
-"""K2 and K3 over all that an operator can know of an agent; F1 and F3 over all that it can know of a function."""
+"""K2 and K3 over all that an operator can know of an agent; F1, F3 and F4 over all that it can know of a function."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambent_core.census import AgentEntry
+from lambent_core.census import AgentEntry, Rollout
 from lambent_core.function import EnvironmentCounts
 from lambent_operator.census import Agent
 from lambent_operator.changes import (
@@ -63,13 +63,19 @@ ENTRIES = st.builds(
 )
 AGENTS = st.builds(Agent, ENTRIES, st.just("gateway-0"), st.just(0.0), st.none())
 FUNCTIONS: st.SearchStrategy[Function] = st.builds(
-    lambda uid, deleting, finalizers, settled: replace(
-        function(), uid=uid, deleting=deleting, finalizers=tuple(finalizers), observed_generation=settled
+    lambda uid, deleting, finalizers, settled, replicas: replace(
+        function(),
+        uid=uid,
+        deleting=deleting,
+        finalizers=tuple(finalizers),
+        observed_generation=settled,
+        wanted_replicas=replicas,
     ),
     st.sampled_from(["f-1", "f-2"]),
     st.booleans(),
     st.lists(st.sampled_from(["lambent.dev/drain", "others/own"]), unique=True),
     st.sampled_from([0, 2, 3]),
+    st.integers(0, 2),
 )
 VERSIONS = FUNCTIONS.map(lambda latest: replace(latest, memory_mb=1024))
 """As functions were published: no function has that much now."""
@@ -153,6 +159,8 @@ def function_views(draw: st.DrawFn) -> FunctionView:
         own_pods=draw(st.booleans()),
         version=draw(st.none() | st.just("1")),
         counts=EnvironmentCounts(ready=draw(st.integers(0, 3))),
+        rollout=draw(st.none() | st.builds(Rollout, st.just("f-1/4"), st.integers(0, 3), st.integers(0, 3))),
+        rollout_error=draw(st.none() | st.just("Runtime.ExitError")),
         complete_seconds=complete,
         away_seconds=None if complete is not None else away,
         claims=draw(st.booleans()),
@@ -177,6 +185,12 @@ def test_a_function_is_let_go_only_when_nothing_of_it_is_left(view: FunctionView
                 assert not view.function.deleting
                 assert status.keys() <= {"conditions", "environments", "replicas", "selector"}, "K4"
                 assert view.written_seconds is None or view.written_seconds >= 1.0, "F1"
+                said = {one["type"]: one["status"] for one in status.get("conditions", ())}
+                if said.get("RolledOut") == "True":
+                    rollout, function = view.rollout, view.function
+                    assert rollout is not None and not rollout.old and not view.rollout_error, "F4"
+                    assert rollout.updated >= function.wanted_replicas, "F4"
+                    assert function.observed_generation == function.generation, "F4"
             case DeletePod(name):
                 missing = [seconds for pod, seconds in view.pods if pod.name == name]
                 finished = any(pod.finished for pod, _ in view.pods)

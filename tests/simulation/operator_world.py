@@ -14,7 +14,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from lambent_core.census import AgentEntry, Snapshot
+from lambent_core.census import AgentEntry, Rollout, Snapshot
 from lambent_core.census import Census as GatewayCensus
 from lambent_core.function import EnvironmentCounts
 from lambent_kube.client import MERGE_PATCH, AlreadyExists, Conflict, KubernetesError, NotFound, Object
@@ -55,6 +55,8 @@ class ApiServer:
         self.watches: dict[Watcher, asyncio.Queue[tuple[str, Resource, Object]]] = {}
         self.created: Counter[str] = Counter()
         """Pods by name, over all time."""
+        self.statuses: list[Object] = []
+        """Patches of statuses."""
         self.on_pod: Callable[[Object], None] = lambda pod: None
         self.on_delete: Callable[[Object], None] = lambda pod: None
 
@@ -154,6 +156,7 @@ class ApiServer:
         if subresource == "resize":
             thing["spec"]["containers"][0]["resources"] = body["spec"]["containers"][0]["resources"]
         elif subresource == "status":
+            self.statuses.append(copy.deepcopy(body["status"]))
             _merge(thing.setdefault("status", {}), body["status"])
         else:
             _merge(thing, body)
@@ -268,12 +271,16 @@ class World:
             self.gateway.put(AgentEntry(id, pool, "free"))
         else:
             uid = thing["metadata"]["uid"] if thing is not None else "gone"
-            self.gateway.put(AgentEntry(id, pool, "claimed", function, uid, "1", 256))
+            self.gateway.put(AgentEntry(id, pool, "claimed", function, uid, f"{uid}/1", 256))
         self._count()
 
     def _count(self) -> None:
-        claimed = Counter(entry.function for entry in self.gateway.agents.values() if entry.function is not None)
-        self.gateway.count({name: EnvironmentCounts(ready=count) for name, count in claimed.items()})
+        agents = [entry for entry in self.gateway.agents.values() if entry.function is not None]
+        claimed = Counter((entry.function or "", entry.revision or "") for entry in agents)
+        self.gateway.count(
+            {name: EnvironmentCounts(ready=count) for (name, _), count in claimed.items()},
+            {name: Rollout(revision, count, 0) for (name, revision), count in claimed.items()},
+        )
 
     def fail(self, id: str) -> None:
         self.failed.add(id)
@@ -434,7 +441,7 @@ def function(name: str) -> Object:
         "kind": "Function",
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"runtime": "python3.11", "memorySize": 256},
-        "status": {"state": "Active", "lastUpdateStatus": "Successful", "observedGeneration": 1},
+        "status": {"state": "Active", "lastUpdateStatus": "Successful", "observedGeneration": 1, "codeRevision": 1},
     }
 
 

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import structlog
 
-from lambent_core.census import AgentEntry
+from lambent_core.census import AgentEntry, Rollout
+from lambent_core.function import EnvironmentCounts
 from lambent_kube.client import Object
 from lambent_kube.resources import FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 from lambent_operator.changes import CreatePod
 from lambent_operator.cluster import Cluster, NotLeading
+from lambent_operator.plans.function import SETTLED_SECONDS
 from tests.simulation import virtual_time
 from tests.simulation.operator_world import NAMESPACE, POOL, World, function, function_version, runtime_pool
 
@@ -119,7 +121,9 @@ def _check_function(world: World, thing: dict[str, Any]) -> None:
         "Ready": "True",
         "CodeReady": "True",
         "EnvironmentsReady": "True",
+        "RolledOut": "True",
     }
+    assert status["environments"]["updated"] == len(claimed)
     for id in claimed:
         pod = world.api.objects[PODS, id]
         assert pod["metadata"]["labels"]["lambent.dev/function"] == name
@@ -291,6 +295,53 @@ async def _failing_function() -> World:
     assert world.failed == {"own-0", "own-1", "own-2"}
     assert _environments_ready(world) == ("False", "ImagePullFailed")
     return world
+
+
+def test_an_update_is_told_from_the_first_environment_to_the_last_with_no_more_patches_than_counts() -> None:
+    virtual_time.run(_rolling_update())
+
+
+async def _rolling_update() -> None:
+    world = await _calm_world()
+    made = function("hello")
+    made["spec"]["replicas"] = 2
+    uid = world.api.make(FUNCTIONS, made)["metadata"]["uid"]
+
+    async def tell(revision: int, *, updated: int, old: int = 0, starting: int = 0) -> None:
+        counts = EnvironmentCounts(ready=updated + old, starting=starting)
+        world.gateway.count({"hello": counts}, {"hello": Rollout(f"{uid}/{revision}", updated, old)})
+        await asyncio.sleep(2.0)
+
+    await tell(1, updated=2)
+    await asyncio.sleep(SETTLED_SECONDS)  # since the gateway began to tell
+    world.api.statuses.clear()
+    world.api.change(FUNCTIONS, "hello", lambda thing: thing["metadata"].update(generation=2))
+    await asyncio.sleep(0.5)
+    settled = {"observedGeneration": 2, "codeRevision": 2}
+    world.api.change(FUNCTIONS, "hello", lambda thing: thing["status"].update(settled))
+    await tell(2, updated=0, old=1, starting=2)
+    await tell(2, updated=1, old=1, starting=1)
+    await tell(2, updated=2)
+    told = [
+        next(one for one in status["conditions"] if one["type"] == "RolledOut") | {"lastTransitionTime": ""}
+        for status in world.api.statuses
+    ]
+    about = {"type": "RolledOut", "lastTransitionTime": "", "observedGeneration": 2}
+    updating = about | {"status": "False", "reason": "Updating"}
+    taking_up = "The gateway has not taken up generation 2 yet. If it stays so, look at the gateway's log."
+    assert told == [
+        updating | {"message": taking_up},
+        updating | {"message": "0 of 2 environments run the current code."},
+        updating | {"message": "1 of 2 environments run the current code."},
+        about | {"status": "True", "reason": "Complete", "message": "All environments run the current code."},
+    ]
+    assert [status.get("environments") for status in world.api.statuses] == [
+        None,
+        {"ready": 1, "busy": 0, "starting": 2, "updated": 0},
+        {"ready": 2, "busy": 0, "starting": 1, "updated": 1},
+        {"ready": 2, "busy": 0, "starting": 0, "updated": 2},
+    ]
+    await _end(world)
 
 
 def _respecify(thing: Object) -> None:

@@ -51,6 +51,7 @@ _KINDS = (
             _Column("Memory", ".spec.memorySize", "integer"),
             _Column("State", ".status.state"),
             _Column("Ready", ".status.environments.ready", "integer"),
+            _Column("Updated", ".status.environments.updated", "integer", wide=True),
             _Column("Busy", ".status.environments.busy", "integer"),
             _Column("Concurrency", ".spec.reservedConcurrentExecutions", "integer"),
             _Column("URL", ".status.url"),

@@ -16,7 +16,7 @@ import structlog
 
 from lambent_core import billing
 from lambent_core.admission import ThrottleReason
-from lambent_core.census import NONE_AT_ALL
+from lambent_core.census import NONE_AT_ALL, Rollout
 from lambent_core.errors import LambdaError, ResourceNotFound, ServiceException, TooManyRequests
 from lambent_core.function import EnvironmentCounts
 from lambent_core.invocation import LATEST, Invocation, Outcome
@@ -153,6 +153,13 @@ class Invoker(Runner):
                 starting=so_far.starting + len(placement.starting),
             )
         return counts
+
+    def rollouts(self) -> dict[str, Rollout]:
+        """How far the current code of the same functions has come."""
+        return {
+            resource_name(name): self._rollout(name)
+            for name in {key.partition(":")[0] for key in self.scheduler.placements}
+        }
 
     def packages(self) -> set[str]:
         """Digests of what environments were made of."""
@@ -406,6 +413,16 @@ class Invoker(Runner):
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
 
     # --- small change
+
+    def _rollout(self, name: str) -> Rollout:
+        route, placement = self.routing.by_key.get(name), self.scheduler.placements.get(name)
+        revision = route.revision if route is not None else ""
+        if placement is None:
+            return Rollout(revision, updated=0, old=0)
+        # Of the current revision is also who leaves because its node is drained.
+        old = {id for id in placement.stale if self._environments[id].revision != revision}
+        ready = len(placement.idle) + len(placement.busy)
+        return Rollout(revision, updated=ready - len(old - placement.starting), old=len(old))
 
     def _new_environment(self, id: EnvironmentId, route: Route) -> ExecutionEnvironment:
         environment = ExecutionEnvironment(id, self, route, self._new_log_stream(route.version), self._now())

@@ -5,6 +5,8 @@ What a Function's users see of it, and when it may go.
     F2  `lastTransitionTime` moves with `status` alone
     F3  the finalizer goes when no agent is claimed by the function and no pod of it is left, or when no gateway has been
         reachable for `AWAY_SECONDS_MAX` and its pods are gone
+    F4  `RolledOut` becomes True only for a generation that the gateway has taken up, when no gateway has an environment of
+        older code and `replicas` of the current one are initialised
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from lambent_core.census import Rollout
 from lambent_core.function import Condition, EnvironmentCounts
 from lambent_operator import labels
 from lambent_operator.changes import Change, DeletePod, Event, Plan, SetFinalizers, WriteStatus
@@ -56,6 +61,10 @@ class FunctionView:
     """An agent is claimed by it, in any census."""
     init_error: str | None = None
     """Why an environment of it could not be initialised, as Lambda names errors."""
+    rollout: Rollout | None = None
+    """Of its current revision, from the census; None: a gateway does not tell."""
+    rollout_error: str | None = None
+    """`init_error` of an environment of the current revision."""
     pods: tuple[tuple[Pod, float | None], ...] = ()
     """Its pods, and for how long each is in no census; None: nobody can know, or it is in one."""
     written_seconds: float | None = None
@@ -120,18 +129,20 @@ def _plan_drain(view: FunctionView) -> Plan:
 
 def _plan_status(view: FunctionView, timestamp: str) -> Plan:
     function = view.function
+    settled, settle_seconds = _settled_counts(view)
+    counts = settled or function.environments or NONE
+    found = findings(function, view.pool, view.offered, view.trouble, view.version)
     conditions = next_conditions(
         function.conditions,
-        [*findings(function, view.pool, view.offered, view.trouble, view.version), *_initialized(view)],
+        [*found, *_rolled_out(view, *found[1:], known=settled is not None), *_initialized(view)],
         generation=function.generation,
         timestamp=timestamp,
     )
-    counts, settle_seconds = _settled_counts(view)
     news: dict[str, Any] = {}
     if conditions != function.conditions:
         news["conditions"] = as_written(conditions)
     if counts != function.environments:  # with its zeros: a merge patch leaves alone what it doesn't name
-        news["environments"] = {"ready": counts.ready, "busy": counts.busy, "starting": counts.starting}
+        news["environments"] = msgspec.structs.asdict(counts)
     if counts.ready != function.replicas:
         news["replicas"] = counts.ready
     if (selector := f"{labels.FUNCTION}={function.name}") != function.selector:
@@ -143,14 +154,15 @@ def _plan_status(view: FunctionView, timestamp: str) -> Plan:
     return Plan([WriteStatus(function.identity, news), *_events(view, conditions, counts)], settle_seconds)
 
 
-def _settled_counts(view: FunctionView) -> tuple[EnvironmentCounts, float | None]:
-    """What to show, and when that may be too few."""
-    shown = view.function.environments or NONE
+def _settled_counts(view: FunctionView) -> tuple[EnvironmentCounts | None, float | None]:
+    """What to show, or None while that may be too few, and for how long it may."""
     if view.complete_seconds is None:
-        return shown, None
+        return None, None
+    shown = view.function.environments or NONE
     if view.complete_seconds >= SETTLED_SECONDS or view.counts.ready >= shown.ready:
-        return view.counts, None
-    return shown, SETTLED_SECONDS - view.complete_seconds
+        updated = None if view.rollout is None else view.rollout.updated
+        return msgspec.structs.replace(view.counts, updated=updated), None
+    return None, SETTLED_SECONDS - view.complete_seconds
 
 
 def _code_ready(function: Function) -> Finding:
@@ -189,18 +201,42 @@ def _environments_ready(
     return Finding("EnvironmentsReady", "True", "Available", f"Environments {source}.")
 
 
+def _rolled_out(view: FunctionView, code: Finding, environments: Finding, *, known: bool) -> list[Finding]:
+    """Nothing while it is not known which environments there are: what was found of an earlier generation stays known as that."""
+    if code.status != "True":
+        return [Finding("RolledOut", "False", code.reason, code.message)]
+    if not known:
+        return []
+    rollout, wanted = view.rollout, view.function.wanted_replicas
+    if rollout is None:
+        message = "A gateway of an earlier release does not tell which code its environments run."
+        return [Finding("RolledOut", "Unknown", "NotTold", message)]
+    if view.rollout_error is not None:
+        return [Finding("RolledOut", "False", "InitFailed", _init_failed(view.rollout_error))]
+    if rollout.updated < wanted and environments.status != "True":
+        return [Finding("RolledOut", "False", environments.reason, environments.message)]
+    if rollout.updated < wanted or rollout.old:
+        total = max(rollout.updated + rollout.old, wanted)
+        message = f"{rollout.updated} of {total} environments run the current code."
+        return [Finding("RolledOut", "False", "Updating", message)]
+    return [Finding("RolledOut", "True", "Complete", "All environments run the current code.")]
+
+
 def _initialized(view: FunctionView) -> list[Finding]:
     """Only of a function whose code has failed to start: of others there is nothing to say."""
     if view.init_error is not None:
-        message = (
-            f"Its code fails while it is initialised: {view.init_error}. Callers are told; each call tries once more. "
-            "Its log says where: `lambent logs`, or the API's LogResult."
-        )
-        return [Finding("Initialized", "False", "InitFailed", message)]
+        return [Finding("Initialized", "False", "InitFailed", _init_failed(view.init_error))]
     failed = condition_of(view.function.conditions, "Initialized")
     if failed is not None and failed.status == "False" and view.counts.ready:
         return [Finding("Initialized", "True", "Initialized", "Its code is initialised.")]
     return []
+
+
+def _init_failed(error: str) -> str:
+    return (
+        f"Its code fails while it is initialised: {error}. Callers are told; each call tries once more. "
+        "Its log says where: `lambent logs`, or the API's LogResult."
+    )
 
 
 def _events(view: FunctionView, conditions: tuple[Condition, ...], counts: EnvironmentCounts) -> list[Change]:

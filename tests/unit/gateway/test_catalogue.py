@@ -11,11 +11,20 @@ import msgspec
 import pytest
 
 from lambent_core.admission import Admission
-from lambent_core.census import Census
+from lambent_core.census import Census, Rollout
 from lambent_core.documents import PackageNotFound
 from lambent_core.errors import InvalidRuntime, LambdaError, ResourceConflict, ResourceNotFound
-from lambent_core.function import Code, Function, FunctionSpec, FunctionStatus, Metadata, PodSettings
+from lambent_core.function import (
+    Code,
+    EnvironmentCounts,
+    Function,
+    FunctionSpec,
+    FunctionStatus,
+    Metadata,
+    PodSettings,
+)
 from lambent_core.invocation import Invocation
+from lambent_core.placement import EnvironmentId, InvocationId
 from lambent_core.runtime_pool import AgentId
 from lambent_core.runtime_pools import RuntimePool, RuntimePoolSpec
 from lambent_core.scheduling import Scheduler, SchedulingLimits
@@ -204,6 +213,35 @@ async def test_how_many_environments_are_in_a_pod_is_the_functions(world: World)
 async def test_replicas_are_started_before_those_that_wait_are_made_up(world: World) -> None:
     world.catalogue.changed(None, function(replicas=3))
     assert len(world.census.agents) == 3
+
+
+async def test_how_far_new_code_has_come_is_counted(world: World) -> None:
+    """A version's environments are no part of it: their code is what it was."""
+    scheduler, told = world.invoker.scheduler, world.invoker.rollouts
+    assert told() == {}
+    second = msgspec.structs.replace(ACTIVE, code_revision=2)
+    world.catalogue.changed(None, function(replicas=2))
+    assert told() == {"fn": Rollout("u/1", updated=0, old=0)}
+    scheduler.ready(EnvironmentId(1), now=0.0)
+    scheduler.ready(EnvironmentId(2), now=0.0)
+    scheduler.found("fn:7", EnvironmentId(100), now=0.0)
+    assert world.invoker.environments() == {"fn": EnvironmentCounts(ready=3)}
+    assert told() == {"fn": Rollout("u/1", updated=2, old=0)}
+    assert scheduler.take("fn", "fn", InvocationId(1)) == 2
+    world.catalogue.changed(function(replicas=2), function())
+    scheduler.leaving(EnvironmentId(2), now=0.0)
+    assert told() == {"fn": Rollout("u/1", updated=2, old=0)}, "its node is drained, its code the current one"
+    world.catalogue.changed(function(), function(second, replicas=1))
+    assert told() == {"fn": Rollout("u/2", updated=0, old=1)}, "who is free goes at once"
+    scheduler.ready(EnvironmentId(3), now=0.0)
+    assert told() == {"fn": Rollout("u/2", updated=1, old=1)}
+    scheduler.finished(EnvironmentId(2), now=0.0)
+    assert told() == {"fn": Rollout("u/2", updated=1, old=0)}
+    scheduler.take("fn", "fn", InvocationId(2))
+    world.offer()
+    assert told() == {"fn": Rollout("", updated=0, old=1)}, "no runtime for it is left"
+    scheduler.lost(EnvironmentId(3), now=0.0)
+    assert told() == {"fn": Rollout("", updated=0, old=0)}
 
 
 async def test_reserved_concurrency_is_followed(world: World) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import msgspec
 
-from lambent_core.census import AgentEntry, Changes, Snapshot
+from lambent_core.census import AgentEntry, Changes, Rollout, Snapshot
 from lambent_core.function import EnvironmentCounts
 from lambent_operator.census import Agent, Census, Touched
 from tests.unit.operator.things import GATEWAY, held
@@ -190,8 +190,35 @@ def test_whose_code_does_not_start() -> None:
     census = connected(CLAIMED, AgentEntry("b", "p", "claimed", "hello", "f-1", "4", 128, "ImportError")).census
     assert census.init_error("f-1") == "ImportError"
     assert census.init_error("f-2") is None
+    assert (census.init_error("f-1", "4"), census.init_error("f-1", "5")) == ("ImportError", None)
     census.changed(GATEWAY.name, Changes([], ["b"], {}), now=2.0)
     assert census.init_error("f-1") is None
+
+
+def test_how_far_a_function_has_come_is_the_sum_of_what_gateways_tell() -> None:
+    census = connected().census
+    census.put_gateway(SECOND)
+    assert census.rollout("hello", "f-1/4") == Rollout("f-1/4", 0, 0)
+    one, two = {"hello": EnvironmentCounts(ready=1)}, {"hello": EnvironmentCounts(ready=2)}
+    census.changed(GATEWAY.name, Changes([], [], two, {"hello": Rollout("f-1/4", 1, 1)}), now=2.0)
+    census.connected(SECOND.name, Snapshot("whoever", [], two, {"hello": Rollout("f-1/4", 2, 0)}), now=2.0)
+    assert census.rollout("hello", "f-1/4") == Rollout("f-1/4", 3, 1)
+    assert census.rollout("hello", "f-1/5") == Rollout("f-1/5", 0, 4), "no gateway has taken it up"
+    census.changed(GATEWAY.name, Changes([], [], one, {"hello": Rollout("f-1/5", 1, 0)}), now=3.0)
+    assert census.rollout("hello", "f-1/5") == Rollout("f-1/5", 1, 2), "one has"
+    census.changed(SECOND.name, Changes([], [], {"hello": EnvironmentCounts()}), now=4.0)
+    assert census.rollout("hello", "f-1/5") == Rollout("f-1/5", 1, 0)
+
+
+def test_a_gateway_of_an_earlier_release_does_not_say_how_far_a_function_has_come() -> None:
+    census = connected().census
+    census.put_gateway(SECOND)
+    one = {"hello": EnvironmentCounts(ready=1)}
+    census.changed(GATEWAY.name, Changes([], [], one, {"hello": Rollout("f-1/4", 1, 0)}), now=2.0)
+    census.connected(SECOND.name, snapshot(**one), now=2.0)
+    assert census.rollout("hello", "f-1/4") is None
+    census.changed(SECOND.name, Changes([], [], {"hello": EnvironmentCounts()}), now=3.0)
+    assert census.rollout("hello", "f-1/4") == Rollout("f-1/4", 1, 0)
 
 
 def test_since_when_no_gateway_is_there() -> None:
@@ -235,7 +262,8 @@ def test_nothing_is_kept_of_what_came_and_went() -> None:
             AgentEntry(id, pool, "free"),
             AgentEntry(id, pool, "claimed", function, f"uid-{number}"),
         ):
-            census.changed(GATEWAY.name, Changes([entry], [], {function: EnvironmentCounts(busy=1)}), now=now)
+            counts, rollouts = {function: EnvironmentCounts(busy=1)}, {function: Rollout("f-1/4", 1, 0)}
+            census.changed(GATEWAY.name, Changes([entry], [], counts, rollouts), now=now)
         census.changed(GATEWAY.name, Changes([], [id], {function: EnvironmentCounts()}), now=now)
         sizes.append(held(census))
     assert sizes == [sizes[0]] * 3

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lambent_core.census import Rollout
 from lambent_core.function import Condition, EnvironmentCounts
 from lambent_operator.changes import DeletePod, Event, Plan, SetFinalizers, WriteStatus
 from lambent_operator.plans.function import FunctionView, plan_function
@@ -13,7 +14,8 @@ from tests.unit.operator.things import FUNCTION_ID, NOW, POOL, WALL, function, p
 
 EARLIER = "2026-11-24T11:00:00Z"
 OUR_FINALIZER = "lambent.dev/drain"
-ZEROS = {"ready": 0, "busy": 0, "starting": 0}
+ZEROS = {"ready": 0, "busy": 0, "starting": 0, "updated": 0}
+REVISION = "f-1/4"
 
 
 def condition(
@@ -32,15 +34,18 @@ def condition(
 CODE = condition("CodeReady", "True", "CodeStored", "Its package is stored and sound.")
 ENVIRONMENTS = condition("EnvironmentsReady", "True", "Available", "Environments come from the RuntimePool python3.11.")
 READY = condition("Ready", "True", "Active", "It can be invoked.")
+ROLLED_OUT = condition("RolledOut", "True", "Complete", "All environments run the current code.")
+SHOWN = (READY, CODE, ENVIRONMENTS, ROLLED_OUT)
 
 
 def shown(**members: Any) -> Function:
     """Ready, and with a status that says so."""
-    return function(**{"conditions": (READY, CODE, ENVIRONMENTS), "environments": EnvironmentCounts()} | members)
+    return function(**{"conditions": SHOWN, "environments": EnvironmentCounts(updated=0)} | members)
 
 
 def plan(what: Function, **members: Any) -> Plan:
-    view = FunctionView(what, **{"pool": POOL, "complete_seconds": 60.0} | members)
+    known = {"pool": POOL, "complete_seconds": 60.0, "rollout": Rollout(REVISION, updated=0, old=0)}
+    view = FunctionView(what, **known | members)
     return plan_function(view, timestamp=WALL)
 
 
@@ -69,7 +74,7 @@ def says(what: Plan) -> dict[str, tuple[str, str, str]]:
 
 def test_a_new_function_gets_the_finalizer_and_a_status() -> None:
     new = function(finalizers=("others/own",), selector=None, replicas=None)
-    now = [condition(one.type, one.status, one.reason, one.message, WALL) for one in (READY, CODE, ENVIRONMENTS)]
+    now = [condition(one.type, one.status, one.reason, one.message, WALL) for one in SHOWN]
     assert plan(new) == Plan(
         [
             SetFinalizers(FUNCTION_ID, 20, ("others/own", OUR_FINALIZER)),
@@ -91,8 +96,10 @@ def test_what_is_shown_already_is_not_written() -> None:
     """F1, K4: and of the rest only the fields that differ, all of them the operator's own."""
     assert plan(shown()) == Plan()
     counts = EnvironmentCounts(ready=2, busy=1, starting=1)
-    assert plan(shown(environments=EnvironmentCounts(ready=1), replicas=1), counts=counts) == Plan(
-        [WriteStatus(FUNCTION_ID, {"environments": {"ready": 2, "busy": 1, "starting": 1}, "replicas": 2})]
+    one = shown(environments=EnvironmentCounts(ready=1, updated=1), replicas=1)
+    environments = {"ready": 2, "busy": 1, "starting": 1, "updated": 2}
+    assert plan(one, counts=counts, rollout=Rollout(REVISION, updated=2, old=0)) == Plan(
+        [WriteStatus(FUNCTION_ID, {"environments": environments, "replicas": 2})]
     )
 
 
@@ -106,7 +113,8 @@ def test_times_move_with_the_status_alone() -> None:
     """F2: the reason is another, the status the same."""
     unready = condition("Ready", "Unknown", "Creating", "")
     code = condition("CodeReady", "Unknown", "Creating", "")
-    told = plan(shown(conditions=(unready, code, ENVIRONMENTS), observed_generation=2))
+    rolling = condition("RolledOut", "False", "Creating", "")
+    told = plan(shown(conditions=(unready, code, ENVIRONMENTS, rolling), observed_generation=2))
     message = "The gateway has not taken up generation 3 yet. If it stays so, look at the gateway's log."
     assert told == Plan(
         [
@@ -117,6 +125,7 @@ def test_times_move_with_the_status_alone() -> None:
                         condition("Ready", "Unknown", "Updating", message),
                         condition("CodeReady", "Unknown", "Updating", message),
                         ENVIRONMENTS,
+                        condition("RolledOut", "False", "Updating", message),
                     )
                 },
             )
@@ -126,7 +135,7 @@ def test_times_move_with_the_status_alone() -> None:
 
 def test_conditions_of_somebody_else_stay() -> None:
     others = condition("Audited", "True", "Fine", "")
-    assert plan(shown(conditions=(READY, CODE, ENVIRONMENTS, others))) == Plan()
+    assert plan(shown(conditions=(others, *SHOWN))) == Plan()
 
 
 @pytest.mark.parametrize(
@@ -161,6 +170,7 @@ def test_code_that_is_not_ready(members: dict[str, Any], status: str, reason: st
     for type in ("CodeReady", "Ready"):
         assert told[type][:2] == (status, reason)
         assert words in told[type][2]
+    assert told["RolledOut"] == ("False", *told["CodeReady"][1:])
     assert told["EnvironmentsReady"][0] == "True"
 
 
@@ -169,11 +179,81 @@ def test_code_that_fails_to_start_is_told_until_it_starts() -> None:
     status, reason, message = says(failing)["Initialized"]
     assert (status, reason) == ("False", "InitFailed") and "Runtime.ImportModuleError" in message
     assert events(failing) == [("Warning", "InitFailed")]
-    told = shown(conditions=(READY, CODE, ENVIRONMENTS, condition("Initialized", "False", "InitFailed", message)))
+    told = shown(conditions=(*SHOWN, condition("Initialized", "False", "InitFailed", message)))
     assert plan(told, init_error="Runtime.ImportModuleError") == Plan()
     assert plan(told) == Plan(), "no environment, no news"
     started = plan(told, counts=EnvironmentCounts(ready=1))
     assert says(started)["Initialized"][:2] == ("True", "Initialized")
+
+
+def rolled_out(what: Function, updated: int, old: int, **members: Any) -> tuple[str, str, str]:
+    counts = EnvironmentCounts(ready=updated)
+    return says(plan(what, counts=counts, rollout=Rollout(REVISION, updated, old), **members))["RolledOut"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "updated", "old", "message"),
+    [
+        (2, 0, 0, "0 of 2 environments run the current code."),
+        (3, 2, 0, "2 of 3 environments run the current code."),
+        (3, 1, 2, "1 of 3 environments run the current code."),
+        (2, 2, 1, "2 of 3 environments run the current code."),
+        (0, 0, 1, "0 of 1 environments run the current code."),
+    ],
+    ids=["none yet", "one lacks", "not begun everywhere", "one is left", "nobody is kept, one runs still"],
+)
+def test_code_is_rolled_out_once_no_other_runs_and_as_many_as_are_wanted_run_it(
+    wanted: int, updated: int, old: int, message: str
+) -> None:
+    what = shown(wanted_replicas=wanted, conditions=())
+    assert rolled_out(what, updated, old) == ("False", "Updating", message)
+    assert rolled_out(what, max(wanted, updated), 0)[:2] == ("True", "Complete")
+    assert rolled_out(what, wanted + 1, 0)[:2] == ("True", "Complete"), "traffic wants more"
+
+
+def test_new_code_that_fails_to_start_is_not_rolled_out() -> None:
+    what, error = shown(wanted_replicas=2), "Runtime.ImportModuleError"
+    failing = says(plan(what, init_error=error, rollout=Rollout(REVISION, 2, 0), rollout_error=error))
+    assert failing["RolledOut"] == failing["Initialized"] and failing["RolledOut"][:2] == ("False", "InitFailed")
+    assert "RolledOut" not in changed(plan(shown(), init_error=error)), "environments of the code before fail"
+
+
+def changed(what: Plan) -> set[str]:
+    """Conditions that are not what is shown already."""
+    return {type for type, says_now in says(what).items() if says_now not in [one_of(one) for one in SHOWN]}
+
+
+def one_of(one: Condition) -> tuple[str, str, str]:
+    return one.status, one.reason, one.message
+
+
+def test_who_waits_for_environments_that_can_not_be_had_is_told_why() -> None:
+    trouble = PoolTrouble(Trouble("Unschedulable", "0/3 nodes"), 1, NOW, NOW + 2)
+    status, reason, message = rolled_out(shown(wanted_replicas=2), 1, 0, trouble=trouble)
+    assert (status, reason) == ("False", "Unschedulable") and message.startswith("0/3 nodes")
+    assert rolled_out(shown(wanted_replicas=2, conditions=()), 2, 0, trouble=trouble)[:2] == ("True", "Complete")
+
+
+def test_a_gateway_that_does_not_tell_is_no_proof_that_code_is_rolled_out() -> None:
+    told = plan(
+        shown(environments=EnvironmentCounts(ready=1, updated=1)), counts=EnvironmentCounts(ready=1), rollout=None
+    )
+    message = "A gateway of an earlier release does not tell which code its environments run."
+    assert says(told)["RolledOut"] == ("Unknown", "NotTold", message)
+    (write,) = (change for change in told.changes if isinstance(change, WriteStatus))
+    assert write.status["environments"] == {"ready": 1, "busy": 0, "starting": 0, "updated": None}
+
+
+def test_what_was_rolled_out_stays_so_until_the_census_has_settled() -> None:
+    """And what was said of an earlier generation stays said of that one: nobody takes it for news."""
+    two = {"environments": EnvironmentCounts(ready=2, updated=2), "replicas": 2, "wanted_replicas": 2}
+    for unsettled in (None, 4.0):
+        assert not plan(shown(**two), complete_seconds=unsettled).changes
+        later = plan(shown(**two, generation=4, observed_generation=4), complete_seconds=unsettled)
+        (write,) = later.changes
+        assert isinstance(write, WriteStatus)
+        assert [one["observedGeneration"] for one in write.status["conditions"]] == [4, 4, 4, 3]
+    assert rolled_out(shown(**two), 0, 0)[:2] == ("False", "Updating")
 
 
 def test_invalid_code_is_an_event_once() -> None:
@@ -224,7 +304,7 @@ def test_scaling_is_told_at_its_ends() -> None:
 
 
 def test_fewer_environments_mean_nothing_until_the_census_has_settled() -> None:
-    two = {"environments": EnvironmentCounts(ready=2), "replicas": 2}
+    two = {"environments": EnvironmentCounts(ready=2, updated=0), "replicas": 2}
     assert plan(shown(**two), complete_seconds=4.0) == Plan([], 6.0)
     assert plan(shown(**two), complete_seconds=None) == Plan()
     more = EnvironmentCounts(ready=3)
@@ -232,14 +312,14 @@ def test_fewer_environments_mean_nothing_until_the_census_has_settled() -> None:
 
 
 def test_a_settled_census_shows_fewer_environments_and_an_unsettled_one_what_they_do() -> None:
-    two = {"environments": EnvironmentCounts(ready=2), "replicas": 2}
+    two = {"environments": EnvironmentCounts(ready=2, updated=0), "replicas": 2}
     busy = EnvironmentCounts(ready=2, busy=2)
     assert plan(shown(**two), counts=busy, complete_seconds=0.0) == Plan(
-        [WriteStatus(FUNCTION_ID, {"environments": {"ready": 2, "busy": 2, "starting": 0}})]
+        [WriteStatus(FUNCTION_ID, {"environments": ZEROS | {"ready": 2, "busy": 2}})]
     )
     one = EnvironmentCounts(ready=1)
     assert plan(shown(**two), counts=one, complete_seconds=10.0) == Plan(
-        [WriteStatus(FUNCTION_ID, {"environments": {"ready": 1, "busy": 0, "starting": 0}, "replicas": 1})]
+        [WriteStatus(FUNCTION_ID, {"environments": ZEROS | {"ready": 1}, "replicas": 1})]
     )
 
 
@@ -291,6 +371,7 @@ def test_an_image_needs_no_pool() -> None:
         "Ready": ("True", "It can be invoked."),
         "CodeReady": ("True", "Its image was found."),
         "EnvironmentsReady": ("True", "Environments are pods that run its image."),
+        "RolledOut": ("True", "All environments run the current code."),
     }
     assert isinstance(event, Event) and event.reason == "FunctionReady"
 

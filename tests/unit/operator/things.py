@@ -56,6 +56,7 @@ def function(**members: Any) -> Function:
         "state": "Active",
         "last_update_status": "Successful",
         "observed_generation": 3,
+        "code_revision": 4,
         "replicas": 0,
         "selector": "lambent.dev/function=hello",
     }

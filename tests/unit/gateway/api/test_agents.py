@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from lambent_core.census import AgentEntry, Census
+from lambent_core.census import AgentEntry, Census, Rollout
 from lambent_core.function import EnvironmentCounts
 from lambent_gateway.api.agents import ALIVE_SECONDS, CHANGES_SECONDS, COUNT_SECONDS, AgentsDoor, router
 from tests.simulation import virtual_time
@@ -36,10 +36,13 @@ class World:
         async def is_operator(token: str) -> bool:
             return token == OPERATOR
 
-        door = AgentsDoor(
-            self.census, lambda: self.census.count(self.functions), self._failed, is_operator, lambda: self.ending
-        )
+        door = AgentsDoor(self.census, self._count, self._failed, is_operator, lambda: self.ending)
         self.app = make_api(router(door)).app
+
+    def _count(self) -> None:
+        self.census.count(
+            self.functions, {name: Rollout("u/1", each.ready, 0) for name, each in self.functions.items()}
+        )
 
     def _failed(self, agent: str, reason: str) -> bool:
         self.told.append((agent, reason))
@@ -100,9 +103,11 @@ def test_a_reader_is_told_all_that_is_there_and_then_what_changes() -> None:
                 "gateway": "lambent-gateway-0",
                 "agents": [{"id": "pod-1", "pool": "python3.11", "state": "wanted"} | nothing_claimed()],
                 "functions": {"hello": {"starting": 1}},
+                "rollouts": {"hello": {"revision": "u/1", "updated": 0, "old": 0}},
             }
             world.census.remove("pod-1")
-            assert await line() == {"type": "CHANGES", "agents": [], "gone": ["pod-1"], "functions": {}}
+            nothing_counted: dict[str, Any] = {"functions": {}, "rollouts": {}}
+            assert await line() == {"type": "CHANGES", "agents": [], "gone": ["pod-1"]} | nothing_counted
 
     virtual_time.run(main())
 
@@ -138,7 +143,9 @@ def test_environments_are_counted_every_second() -> None:
             await line()
             began = clock()
             world.functions = {"hello": EnvironmentCounts(ready=1, busy=1)}
-            assert (await line())["functions"] == {"hello": {"ready": 1, "busy": 1}}
+            told = await line()
+            assert told["functions"] == {"hello": {"ready": 1, "busy": 1}}
+            assert told["rollouts"] == {"hello": {"revision": "u/1", "updated": 1, "old": 0}}
             assert clock() - began == pytest.approx(COUNT_SECONDS + CHANGES_SECONDS)
             world.functions = {}
             assert (await line())["functions"] == {"hello": {}}
