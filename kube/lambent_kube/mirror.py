@@ -3,6 +3,7 @@ A copy of a collection that follows the API server: lists, watches, lists again 
 
     W1  whoever listens sees each object appear, change and go, in the server's order
     W2  what went while the watch was broken is told after the next list
+    W3  the copy follows on whatever fails, whoever listens included
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Mirror:
                 continue
             except KubernetesError as error:
                 log.warning("watch broken", resource=self._resource.plural, error=str(error), pause_seconds=pause)
+            except Exception:  # a copy that ended without a word would be taken for true for ever
+                log.exception("watch failed", resource=self._resource.plural, pause_seconds=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
@@ -81,14 +84,21 @@ class Mirror:
             return
         thing["metadata"].pop("managedFields", None)
         self.objects[key] = thing
-        self._told(old, thing)
+        self._tell(old, thing)
 
     def remove(self, thing: Object) -> None:
         """Of an object that is gone; nothing if another one has its name by now."""
         old = self.objects.get(key_of(thing))
         if old is not None and old["metadata"]["uid"] == thing["metadata"]["uid"]:
             del self.objects[key_of(thing)]
-            self._told(old, None)
+            self._tell(old, None)
+
+    def _tell(self, old: Object | None, new: Object | None) -> None:
+        try:
+            self._told(old, new)
+        except Exception:  # of one object: the others are told all the same
+            namespace, name = key_of(new or old or {})
+            log.exception("a change was not taken", resource=self._resource.plural, namespace=namespace, name=name)
 
     async def _watch(self, version: str) -> None:
         """Goes on from the last version seen as long as the server only ends the stream; it does so every few minutes."""

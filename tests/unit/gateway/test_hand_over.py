@@ -48,7 +48,7 @@ from lambent_kube.client import Kubernetes
 from tests.token_reviews import TokenReviews
 from tests.unit.gateway.test_catalogue import PYTHON, function
 from tests.unit.gateway.test_fleet import Pod, until
-from tests.unit.gateway.test_membership import ApiServer, endpoint
+from tests.unit.gateway.test_membership import Slices, endpoint
 
 KEY = b"k" * 32
 ADDRESSES = {"gateway-0": "127.0.0.1", "gateway-1": "127.0.0.2"}
@@ -149,7 +149,7 @@ class Gateway:
 class World:
     def __init__(self) -> None:
         self.reviews = TokenReviews()
-        self.api_servers = {name: ApiServer() for name in ADDRESSES}
+        self.api_servers = {name: Slices() for name in ADDRESSES}
         self.pods: list[Pod] = []
 
     async def open(self, folder: Path, stack: AsyncExitStack) -> None:
@@ -170,7 +170,7 @@ class World:
             gateway.offer(pool)
 
     def members(self, seen_by: str, *ready: str) -> None:
-        self.api_servers[seen_by].put("link", *(endpoint(name, ADDRESSES[name]) for name in ready))
+        self.api_servers[seen_by].place("link", *(endpoint(name, ADDRESSES[name]) for name in ready))
 
     async def only_the_other_is_ready(self) -> None:
         for name in ADDRESSES:

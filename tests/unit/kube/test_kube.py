@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ssl
 from collections.abc import AsyncIterator
@@ -10,12 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from lambent_kube.client import Kubernetes, Object
 from lambent_kube.config import ClusterAccess, NoCluster, cluster_access, from_kubeconfig
 from lambent_kube.json_lines import json_lines
 from lambent_kube.mirror import Mirror
 from lambent_kube.resources import FUNCTIONS, PODS, TOKEN_REVIEWS
+from tests.api_server import ApiServer
 
 
 def test_paths() -> None:
@@ -146,6 +149,51 @@ async def test_a_whole_list_says_what_is_gone() -> None:
     told.mirror._replace([pod(7, name="b")], 50)
     assert told.told == [("5", None), ("6", "7")]
     assert {name for _, name in told.mirror.objects} == {"b", "c"}
+
+
+async def test_a_mirror_follows_on_when_who_listens_fails() -> None:
+    """W3: in the first list and later."""
+    server, told = ApiServer(), asyncio.Queue[str]()
+
+    def tell(old: Object | None, new: Object | None) -> None:
+        name = (new or old or {})["metadata"]["name"]
+        if name.startswith("bad"):
+            raise ValueError(name)
+        told.put_nowait(f"{name} {'is there' if new else 'is gone'}")
+
+    for name in ("bad", "good"):
+        server.put("pods", name, {})
+    async with server.serving() as kubernetes:
+        mirror = Mirror(kubernetes, PODS, "default", tell)
+        with capture_logs() as logs:
+            following = asyncio.create_task(mirror.follow())
+            await server.watched("pods")
+            server.put("pods", "bad-too", {})
+            server.remove("pods", "bad")
+            server.remove("pods", "good")
+            assert [await told.get(), await told.get()] == ["good is there", "good is gone"]
+        following.cancel()
+    assert [name for _, name in mirror.objects] == ["bad-too"]
+    failed = {"event": "a change was not taken", "resource": "pods", "namespace": "default"}
+    assert [{**failed, **entry} == entry and entry["name"] for entry in logs] == ["bad", "bad-too", "bad"]
+
+
+async def test_a_mirror_lists_anew_after_what_nobody_expected() -> None:
+    """W3: and tells what came meanwhile."""
+    server, told = ApiServer(), asyncio.Queue[str | None]()
+    async with server.serving() as kubernetes:
+        mirror = Mirror(kubernetes, PODS, "default", lambda old, new: told.put_nowait(_version(new)))
+        with capture_logs() as logs:
+            following = asyncio.create_task(mirror.follow())
+            await server.watched("pods")
+            server.say(b"no JSON\n")
+            server.objects["pods", "a"] = pod(2)
+            server.version = 2
+            assert await told.get() == "2"
+        following.cancel()
+    assert [(entry["event"], entry["log_level"], entry["resource"]) for entry in logs] == [
+        ("watch failed", "error", "pods")
+    ]
 
 
 async def test_nobody_there_is_an_error_without_a_status() -> None:
