@@ -7,7 +7,7 @@ its class.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, Protocol, TypeVar
 
 from lambent_core.errors import ServiceUnavailable
@@ -64,6 +64,9 @@ class DocumentStore(Protocol):
 
     def list(self, kind: type[D]) -> list[D]:
         """By namespace and name."""
+
+    def unreadable(self) -> Sequence[str]:
+        """What is kept and in no list, as `Kind name`: another version of Lambent has written what this one can't read."""
 
     async def put(self, document: D, expected_resource_version: str) -> D:
         """The document as stored, with its new resource version. Raises DocumentConflict, StoreFull, StoreUnusable."""

@@ -186,7 +186,7 @@ def _owner_reference(document: FunctionVersion | FunctionAlias) -> Object:
 
 
 def _owner_uid(metadata: Object) -> str:
-    """Empty for what a user made by hand and the gateway has not yet found the function of."""
+    """Empty for what a user made by hand and a gateway has not yet given to its function."""
     group = API_VERSION.partition("/")[0]
     for reference in metadata.get("ownerReferences", []):
         if reference["kind"] == "Function" and reference["apiVersion"].partition("/")[0] == group:

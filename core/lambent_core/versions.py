@@ -34,7 +34,7 @@ class _Owned(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw
     function_name: str
     """Lambda's name of the function."""
     function_uid: str
-    """`metadata.uid` of the function: another one of the same name has none of its versions and aliases."""
+    """`metadata.uid` of the function: another one of the same name has none of its versions and aliases. Empty while it has none."""
     event_invoke_config: EventInvokeConfig | None = None
     event_invoke_config_modified: float | None = None
     """Unix time of the last PutFunctionEventInvokeConfig."""

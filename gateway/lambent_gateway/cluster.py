@@ -27,6 +27,7 @@ from lambent_gateway import identifiers, logging
 from lambent_gateway.api.agents import AgentsDoor, router
 from lambent_gateway.clock import SystemClock
 from lambent_gateway.cluster_settings import ClusterSettings
+from lambent_gateway.drivers.belongings import Adoptions
 from lambent_gateway.drivers.fleet import PoolSize
 from lambent_gateway.drivers.invoker import Invoker
 from lambent_gateway.environments.agents import Agent
@@ -86,6 +87,9 @@ async def _run(settings: ClusterSettings, listener: socket.socket, link: socket.
         packages = await _packages(settings, own_packages, documents, network, stack, key=key)
         await documents.open()
         stack.push_async_callback(documents.close)
+        adoptions = Adoptions(documents)
+        adoptions.start()
+        stack.push_async_callback(adoptions.stop)
         runtimes, pools = PoolRuntimes(), _Pools(settings, kubernetes)
         await pools.open()
         stack.push_async_callback(pools.close)

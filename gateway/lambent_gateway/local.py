@@ -16,6 +16,7 @@ import uvloop
 
 from lambent_core.runtime_pool import AgentId
 from lambent_gateway import identifiers, logging
+from lambent_gateway.drivers.belongings import remove_left_behind
 from lambent_gateway.drivers.fleet import Fleet, PoolSize
 from lambent_gateway.environments.agents import Agent
 from lambent_gateway.environments.process_provider import ProcessProvider
@@ -62,6 +63,7 @@ async def _run(settings: Settings, listener: socket.socket, ready: Ready) -> Non
         runtimes = Runtimes(images_folder(), settings.data_dir, mounted=sandbox.mount_namespace != "none")
         documents = SqliteDocuments(settings.data_dir / "documents.sqlite")
         stack.push_async_callback(documents.close)
+        await remove_left_behind(documents)
         provider = _provider(settings, runtimes, sandbox)
         stack.callback(provider.close)
         backing = Backing(

@@ -157,7 +157,7 @@ async def assemble(
         account=settings.server.account,
     )
     functions, qualified = Functions(backing.documents), Qualified(backing.documents)
-    await _load(backing.documents, functions, qualified, catalogue)
+    _load(backing.documents, catalogue)
     deployments = Deployments(
         backing.documents,
         backing.packages,
@@ -279,10 +279,8 @@ def _fleet(settings: Settings, backing: Backing, invoker: Invoker, census: Censu
     return fleet
 
 
-async def _load(documents: DocumentStore, functions: Functions, qualified: Qualified, catalogue: Catalogue) -> None:
+def _load(documents: DocumentStore, catalogue: Catalogue) -> None:
     """Shows the catalogue what there is, and every change from now on."""
-    for uid in qualified.owners() - {function.metadata.uid for function in functions.all()}:
-        await qualified.remove_all(uid)  # a crash came between the function's end and theirs
     documents.subscribe(catalogue.changed)
     for kind in (Function, FunctionVersion, FunctionAlias):
         for document in documents.list(kind):

@@ -22,14 +22,15 @@ from lambent_core.function import Code, FoundImage, Function, FunctionSpec, Meta
 from lambent_core.images import Images
 from lambent_core.layers import LayerVersion
 from lambent_core.package import Package
-from lambent_core.versions import FunctionVersion, published
+from lambent_core.versions import FunctionAlias, FunctionVersion, published
+from lambent_gateway.drivers.belongings import Adoptions
 from lambent_gateway.drivers.deployment import Deployments
 from lambent_gateway.drivers.layer_versions import LayerPublications
 from lambent_gateway.stores.kubernetes_documents import KubernetesDocuments
 from lambent_gateway.stores.memory import MemoryPackages
 from lambent_kube.client import APPLY_PATCH, Kubernetes, NotFound, Object
 from lambent_kube.config import from_kubeconfig
-from lambent_kube.resources import FUNCTION_VERSIONS, FUNCTIONS, LAYER_VERSIONS
+from lambent_kube.resources import FUNCTION_ALIASES, FUNCTION_VERSIONS, FUNCTIONS, LAYER_VERSIONS
 from tests.cluster.operator_world import NAMESPACES, apply_definitions, kubeconfig, until, way_to
 
 pytestmark = [
@@ -300,6 +301,35 @@ async def test_versions_go_with_their_function(store: KubernetesDocuments, world
     await until(lambda: not store.list(FunctionVersion), "Kubernetes collects what the function owned")
     with pytest.raises(NotFound):
         await world.user.get(FUNCTION_VERSIONS, world.namespace, "a.1")
+
+
+async def test_an_alias_that_kubectl_applies_is_given_to_its_function_by_one_of_two_gateways(
+    store: KubernetesDocuments, world: World
+) -> None:
+    """G2 of belongings, by both at once; then Kubernetes collects it with its function. One of no function stays."""
+    async with world.opened() as other:
+        drivers = [Adoptions(store), Adoptions(other)]
+        for driver in drivers:
+            driver.start()
+        for name in ("a.live", "absent.live"):
+            spec = {"functionName": name.partition(".")[0], "name": "live", "functionVersion": "$LATEST"}
+            body = {"apiVersion": "lambent.dev/v1", "kind": "FunctionAlias", "metadata": {"name": name}, "spec": spec}
+            await world.user.patch(FUNCTION_ALIASES, world.namespace, name, body, type=APPLY_PATCH, force=True)
+        await until(lambda: len(other.list(FunctionAlias)) == 2, "they are seen")
+        made = await store.put(function(), "")
+        for each in (store, other):
+            await until(
+                lambda each=each: [one.function_uid for one in each.list(FunctionAlias)] == [made.metadata.uid, ""],
+                "one has its function",
+            )
+        for driver in drivers:
+            await driver.stop()
+    thing = await world.user.get(FUNCTION_ALIASES, world.namespace, "a.live")
+    assert [one["uid"] for one in thing["metadata"]["ownerReferences"]] == [made.metadata.uid]
+    await world.user.delete(FUNCTIONS, world.namespace, "a")
+    await until(
+        lambda: [one.metadata.name for one in store.list(FunctionAlias)] == ["absent.live"], "Kubernetes collects it"
+    )
 
 
 # Whose field is whose

@@ -15,7 +15,17 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.installation import ECHO, IDLE_SECONDS, Installation, KubectlFailed, function, wait_for
+from tests.cluster.installation import (
+    ECHO,
+    GATEWAYS,
+    IDLE_SECONDS,
+    Installation,
+    KubectlFailed,
+    Object,
+    function,
+    wait_for,
+)
+from tests.cluster.test_faults import all_ready, kill
 from tests.cluster.traffic import traffic
 
 pytestmark = pytest.mark.timeout(240)
@@ -178,6 +188,48 @@ def test_a_function_of_kubectl_answers_the_aws_tools(lambent: Installation) -> N
             },
         )
         assert json.loads(done.stdout)["Handler"] == "app.handler"
+
+
+def test_an_alias_of_kubectl_outlives_gateways_and_goes_with_its_function(lambent: Installation) -> None:
+    """Applied before its function and after it; one of no function is left alone."""
+    names = "owner.early", "owner.late", "absent.live"
+    early, late, nobodys = (alias(name) for name in names)
+    try:
+        lambent.apply(early, nobodys)
+        with lambent.applied(function("owner")):
+            lambent.apply(late)
+            owner = lambent.function("owner")["metadata"]["uid"]
+            for name in names[:2]:
+                owners = wait_for(
+                    "its owner", lambda name=name: lambent.get("fna", name)["metadata"]["ownerReferences"]
+                )
+                assert [one["uid"] for one in owners] == [owner]
+            lambent.apply(late)  # whoever applies it once more does not take it away
+            gateways = lambent.platform_pods("gateway")
+            kill(lambent, lambent.system, gateways[0])
+            wait_for(
+                "all gateways", lambda: len(now := lambent.platform_pods("gateway")) == GATEWAYS and all_ready(now)
+            )
+            wait_for("the Service to lead to them", lambda: lambent.serves("owner"))
+            assert aliases(lambent, *names) == {*names}
+            assert lambent.client.get_alias(FunctionName="owner", Name="late")["FunctionVersion"] == "$LATEST"
+            answer = lambent.client.invoke(FunctionName="owner", Qualifier="early", Payload=b"1")
+            assert answer["Payload"].read() == b"1"
+        wait_for("their end", lambda: aliases(lambent, *names) == {"absent.live"})
+    finally:
+        lambent.kubectl("delete", "fna", *names, "--ignore-not-found")
+
+
+def aliases(lambent: Installation, *names: str) -> set[str]:
+    """Those that are there."""
+    listed = lambent.kubectl("get", "fna", *names, "--ignore-not-found", "--output", "name")
+    return {name.rpartition("/")[2] for name in listed.split()}
+
+
+def alias(name: str) -> Object:
+    function_name, _, own = name.partition(".")
+    spec = {"functionName": function_name, "name": own, "functionVersion": "$LATEST"}
+    return {"apiVersion": "lambent.dev/v1", "kind": "FunctionAlias", "metadata": {"name": name}, "spec": spec}
 
 
 def test_changes_of_both_sides_stand_beside_each_other(lambent: Installation) -> None:

@@ -48,6 +48,7 @@ async def test_what_was_put_is_read(store: DocumentStore) -> None:
     assert store.get(Function, "a") == stored
     assert store.get(Function, "b") is None
     assert store.get(Function, "a", "another") is None
+    assert list(store.unreadable()) == []
 
 
 async def test_list_is_by_namespace_and_name(store: DocumentStore) -> None:

@@ -1,7 +1,7 @@
 """
 Published versions and aliases by the function that owns them, following the document store.
 
-Functions are told apart by uid, so that one of the same name that is gone has no versions here.
+Functions are told apart by uid, so that one of the same name that is gone has no versions here. What has no function yet is nobody's.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from lambent_core.documents import Document, DocumentConflict, DocumentStore
+from lambent_core.errors import ResourceConflict
 from lambent_core.function import LATEST, Function
 from lambent_core.versions import FunctionAlias, FunctionVersion
 
@@ -46,14 +47,14 @@ class Qualified:
     def has(self, function: Function, version: str) -> bool:
         return version == LATEST or self.version(function, version) is not None
 
-    def owners(self) -> set[str]:
-        """Uids of functions that have versions or aliases here."""
-        return {*self._versions, *self._aliases}
-
     async def add(self, document: Q) -> Q:
-        """Raises DocumentConflict if the function has one of that name."""
+        """Raises DocumentConflict if the function has one of that name, ResourceConflict if somebody has made one past the API just now."""
         metadata = document.metadata
         left = self._documents.get(type(document), metadata.name, metadata.namespace)
+        if left is not None and not left.function_uid:
+            raise ResourceConflict(
+                f"{left.kind} {metadata.name} exists and belongs to no function yet: try again in a moment, or delete it."
+            )
         if left is not None and left.function_uid != document.function_uid:
             await self.remove(left)
         return await self._documents.put(document, "")
@@ -97,6 +98,8 @@ class Qualified:
 
 
 def _keep(kept: dict[str, dict[str, Q]], uid: str, name: str, document: Q | None) -> None:
+    if not uid:
+        return
     of_function = kept.setdefault(uid, {})
     if document is None:
         of_function.pop(name, None)

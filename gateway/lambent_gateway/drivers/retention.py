@@ -2,7 +2,8 @@
 Deletes packages that nothing refers to any more, as `lambent_core.retention` decides: the ZIP and what agents unpacked of it.
 
 A folder is looked through and cleared in one step of the event loop, so that no function is made of a package in between. A bucket takes
-its time, and other gateways look too: it keeps what was put meanwhile (B3), and what is named by then is left alone.
+its time, and other gateways look too: it keeps what was put meanwhile (B3), and what is named by then is left alone. While there is a
+document that can't be read, nobody knows what it names, and nothing is deleted.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ class Retention:
 
     async def look(self) -> set[str]:
         """One look. Returns what was deleted."""
+        if unreadable := self._documents.unreadable():
+            log.warning("no packages are deleted while there are documents that can't be read", documents=unreadable)
+            return set()
         garbage, aside = await self._take_away()
         for tree in aside:
             await asyncio.to_thread(trees.delete, tree)

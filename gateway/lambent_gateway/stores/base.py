@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -52,6 +52,9 @@ class KeptDocuments(ABC):
     def list(self, kind: type[D]) -> list[D]:
         found = [document for document in self._documents.values() if isinstance(document, kind)]
         return sorted(found, key=lambda document: (document.metadata.namespace, document.metadata.name))
+
+    def unreadable(self) -> Sequence[str]:
+        return ()  # one that can't be read is not opened
 
     async def put(self, document: D, expected_resource_version: str) -> D:
         return await self._to_the_end(self._put(document, expected_resource_version))

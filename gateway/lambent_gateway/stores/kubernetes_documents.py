@@ -12,7 +12,7 @@ is in `status`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -94,6 +94,15 @@ class KubernetesDocuments:
     def list(self, kind: type[D]) -> list[D]:
         found = [document for document in self._documents.values() if isinstance(document, kind)]
         return sorted(found, key=lambda document: document.metadata.name)
+
+    def unreadable(self) -> Sequence[str]:
+        known = {*self._documents, self._under_way}
+        return [
+            f"{kind} {name}"
+            for kind, mirror in self._mirrors.items()
+            for (_, name), thing in mirror.objects.items()
+            if (kind, name) not in known and "deletionTimestamp" not in thing["metadata"]
+        ]
 
     def subscribe(self, watcher: Watcher) -> Callable[[], None]:
         self._watchers.append(watcher)
@@ -180,6 +189,9 @@ class KubernetesDocuments:
         before = from_resource(thing)
         wanted = _with_own_code(document, before)
         patch = _difference(_user_part(to_resource(before)), _user_part(to_resource(wanted)))
+        if owners := _new_owners(before, wanted):
+            await self._expect_owner(owners[0])
+            patch.setdefault("metadata", {})["ownerReferences"] = thing["metadata"].get("ownerReferences", []) + owners
         try:
             if not patch:
                 if isinstance(document, Function) and deployment.is_unsettled(document):
@@ -193,6 +205,17 @@ class KubernetesDocuments:
         except (Conflict, NotFound) as error:
             await self._refresh(kind, name)
             raise DocumentConflict(str(error)) from error
+
+    async def _expect_owner(self, reference: Object) -> None:
+        """
+        By the API server's own word: Kubernetes deletes what is given to a function that is gone.
+
+        Raises DocumentConflict.
+        """
+        await self._refresh("Function", reference["name"])
+        function = self.get(Function, reference["name"])
+        if function is None or function.metadata.uid != reference["uid"]:
+            raise DocumentConflict(f"Function {reference['name']} with uid {reference['uid']} is gone")
 
     async def _write_status(self, kind: str, thing: Object, document: Document, *, expected: str | None) -> Object:
         """`expected` None: what is written just now is known to be the latest, whatever the operator notes beside it."""
@@ -296,6 +319,12 @@ def _with_own_code(document: Document, before: Document | None) -> Document:
 def _own_metadata(metadata: Object) -> Object:
     """What users write of it."""
     return {key: metadata[key] for key in ("labels", "annotations", "ownerReferences") if metadata.get(key)}
+
+
+def _new_owners(before: Document, after: Document) -> list[Object]:
+    """The reference to a function, where `before` has none."""
+    owners = [to_resource(document)["metadata"].get("ownerReferences", []) for document in (before, after)]
+    return [] if owners[0] else owners[1]
 
 
 def _user_part(resource: Object) -> Object:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -165,3 +167,20 @@ def test_versions_and_aliases_outlive_a_restart(platform: Platform) -> None:
     assert platform.invoke(name, Qualifier="live")["Payload"]["code"] == 1
     assert platform.client().get_function_configuration(FunctionName=name, Qualifier="live")["Description"] == "first"
     assert platform.client().publish_version(FunctionName=name)["Version"] == "2"
+
+
+def test_what_a_crash_left_of_a_deleted_function_goes_at_the_next_start(platform: Platform) -> None:
+    client = platform.client()
+    for name in ("deleted", "kept"):
+        platform.function(name, source(1))
+        client.publish_version(FunctionName=name)
+        client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    platform.kill()
+    with closing(sqlite3.connect(platform.data_dir / "documents.sqlite")) as documents:
+        documents.execute("DELETE FROM documents WHERE kind = 'Function' AND name = 'deleted'")
+        documents.commit()
+    platform.start()
+    with closing(sqlite3.connect(platform.data_dir / "documents.sqlite")) as documents:
+        left = documents.execute("SELECT name FROM documents ORDER BY name").fetchall()
+    assert left == [("kept",), ("kept.1",), ("kept.live",)]
+    assert platform.invoke("kept", Qualifier="live")["Payload"]["version"] == "1"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from lambent_core import versions
 from lambent_core.errors import ResourceNotFound
+from lambent_core.function import Function
 from lambent_core.versions import FunctionAlias, FunctionVersion
 
 FUNCTIONS = "/2015-03-31/functions"
@@ -115,6 +118,25 @@ async def test_an_earlier_function_of_the_name_leaves_nothing_in_the_way(publish
     assert (await listed(published, f"{FUNCTIONS}/fn/versions", "Versions", "Version"))[0] == ["$LATEST"]
     assert (await published.request("POST", f"{FUNCTIONS}/fn/versions", {})).body["Version"] == "1"
     assert [one.function_uid for one in published.documents.list(FunctionVersion)] != [left.function_uid]
+
+
+async def test_what_was_applied_past_the_api_is_not_written_over(live: Any) -> None:
+    """It belongs to no function for a moment: nobody publishes in its place, or asks for ever."""
+    created = (await live.create("fn")).body
+    function = live.documents.list(Function)[0]
+    nobodys = msgspec.structs.replace(function, metadata=msgspec.structs.replace(function.metadata, uid=""))
+    applied = [
+        await live.documents.put(versions.published(nobodys, None, description=None, revision_id="r", now=0.0), ""),
+        await live.documents.put(versions.alias_of(nobodys, "a", "$LATEST", now=0.0), ""),
+    ]
+    for path, members, kind in (
+        ("versions", {}, "FunctionVersion fn.1"),
+        ("aliases", {"Name": "a", "FunctionVersion": "$LATEST"}, "FunctionAlias fn.a"),
+    ):
+        refused = await live.request("POST", f"{FUNCTIONS}/fn/{path}", members)
+        told = f"{kind} exists and belongs to no function yet: try again in a moment, or delete it."
+        assert (refused.status, refused.body["message"]) == (409, told), created
+    assert [*live.documents.list(FunctionVersion), *live.documents.list(FunctionAlias)] == applied
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "versions"), ("GET", "aliases"), ("POST", "versions")])

@@ -1,0 +1,146 @@
+"""`KubernetesDocuments` on an API server in memory: who belongs to whom, and what can't be read. The rest is in tests/cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from lambent_core.documents import DocumentConflict
+from lambent_core.function import Function
+from lambent_core.versions import FunctionAlias
+from lambent_gateway.clock import SystemClock
+from lambent_gateway.drivers.retention import Retention
+from lambent_gateway.environments.trees import UnpackedTrees
+from lambent_gateway.stores.blobs import DirectoryPackages
+from lambent_gateway.stores.kubernetes_documents import KubernetesDocuments
+from tests.api_server import ApiServer, Object
+
+DIGEST = hashlib.sha256(b"zip").hexdigest()
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "u-2"}
+
+
+class Cluster(ApiServer):
+    """Where others than the gateway apply."""
+
+    def apply(self, name: str = "fn", uid: str = "u-1", *, spec: Object | None = None, **metadata: Any) -> None:
+        thing = {"apiVersion": "lambent.dev/v1", "kind": "Function", "spec": spec or {"runtime": "python3.11"}}
+        self.put("functions", name, thing, uid=uid, **metadata)
+
+    def apply_alias(self, name: str = "fn.live", **metadata: Any) -> None:
+        function, _, own = name.partition(".")
+        spec = {"functionName": function, "name": own, "functionVersion": "$LATEST"}
+        thing = {"apiVersion": "lambent.dev/v1", "kind": "FunctionAlias", "spec": spec}
+        self.put("functionaliases", name, thing, **metadata)
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[KubernetesDocuments]:
+        async def tell_others(kind: str, thing: Object, gone: bool) -> None:
+            """There are none."""
+
+        async with self.serving() as kubernetes:
+            store = KubernetesDocuments(kubernetes, "default", lambda function: None, tell_others)
+            await store.open()
+            yield store
+            await store.close()
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+def given(alias: FunctionAlias | None, uid: str) -> FunctionAlias:
+    assert alias is not None and alias.function_uid == ""
+    return msgspec.structs.replace(alias, function_uid=uid)
+
+
+async def test_an_alias_is_given_to_its_function_beside_whom_it_belongs_to(cluster: Cluster) -> None:
+    cluster.apply()
+    cluster.apply_alias(ownerReferences=[CONFIG_MAP], labels={"a": "b"})
+    before = cluster.objects["functionaliases", "fn.live"]
+    async with cluster.store() as store:
+        alias = given(store.get(FunctionAlias, "fn.live"), "u-1")
+        stored = await store.put(alias, alias.metadata.resource_version)
+        assert stored == msgspec.structs.replace(alias, metadata=stored.metadata)
+    after = cluster.objects["functionaliases", "fn.live"]
+    owner = {
+        "apiVersion": "lambent.dev/v1",
+        "kind": "Function",
+        "name": "fn",
+        "uid": "u-1",
+        "controller": False,
+        "blockOwnerDeletion": False,
+    }
+    assert after == before | {
+        "metadata": before["metadata"]
+        | {"ownerReferences": [CONFIG_MAP, owner], "resourceVersion": stored.metadata.resource_version}
+    }
+
+
+@pytest.mark.parametrize("there", [None, "u-2", "ending"], ids=["gone", "made anew", "on its way out"])
+async def test_no_alias_is_given_to_a_function_that_is_gone_by_the_servers_word(
+    cluster: Cluster, there: str | None
+) -> None:
+    """Kubernetes would delete it at once, though whoever applied it means the function that is there."""
+    cluster.apply()
+    cluster.apply_alias()
+    async with cluster.store() as store:
+        await cluster.watched("functions")
+        watchers, cluster.watchers = cluster.watchers, {}  # news of it is on its way still
+        if there == "ending":
+            cluster.apply(deletionTimestamp="2026-01-01T00:00:00Z")
+        elif there:
+            cluster.apply(uid=there)
+        else:
+            cluster.remove("functions", "fn")
+        cluster.watchers = watchers
+        alias = given(store.get(FunctionAlias, "fn.live"), "u-1")
+        with pytest.raises(DocumentConflict, match="Function fn with uid u-1 is gone"):
+            await store.put(alias, alias.metadata.resource_version)
+        found = store.get(Function, "fn")
+        assert (found and found.metadata.uid) == (None if there == "ending" else there), "now it is known"
+    assert "ownerReferences" not in cluster.objects["functionaliases", "fn.live"]["metadata"]
+
+
+async def test_what_cannot_be_read_is_told(cluster: Cluster) -> None:
+    cluster.apply()
+    cluster.apply("newer", spec={"packageType": "Wasm"})
+    cluster.apply("newer-and-ending", spec={"packageType": "Wasm"}, deletionTimestamp="2026-01-01T00:00:00Z")
+    cluster.apply_alias()
+    async with cluster.store() as store:
+        assert [one.metadata.name for one in store.list(Function)] == ["fn"]
+        assert store.unreadable() == ["Function newer"]
+
+
+async def test_no_package_goes_while_something_cannot_be_read(cluster: Cluster, tmp_path: Path) -> None:
+    """It may name it. Once it can be read, by this gateway or the next, packages that nobody names go as ever."""
+    cluster.apply(spec={"packageType": "Wasm", "code": {"sha256": DIGEST}})
+    packages = DirectoryPackages(tmp_path / "packages")
+    await packages.put(DIGEST, b"zip")
+    os.utime(packages.folder / DIGEST, (0, 0))
+    async with cluster.store() as store:
+        trees = UnpackedTrees(tmp_path / "trees")
+        retention = Retention(store, packages, trees, in_use=set[str], clock=SystemClock())
+        with capture_logs() as logs:
+            assert [await retention.look(), await retention.look()] == [set(), set()]
+        told = {
+            "event": "no packages are deleted while there are documents that can't be read",
+            "documents": ["Function fn"],
+            "log_level": "warning",
+        }
+        assert logs == [told, told]
+        await cluster.watched("functions")
+        seen = asyncio.Event()
+        store.subscribe(lambda old, new: seen.set())
+        cluster.apply()
+        await seen.wait()
+        assert [await retention.look(), await retention.look()] == [set(), {DIGEST}]
