@@ -176,7 +176,9 @@ async def assemble(
     retention = Retention(backing.documents, backing.packages, trees, in_use=invoker.packages, clock=clock)
     retention.start()
     stack.push_async_callback(retention.stop)
-    asynchronous = _asynchronous(settings, backing.name, kept.events, invoker, runner, admission, stack)
+    asynchronous = _asynchronous(
+        settings, backing.name, backing.documents, kept.events, invoker, runner, admission, stack
+    )
     backlog = BacklogGauge(kept.events, clock.time)
     metrics.gauges = Gauges(
         environments=invoker.states,
@@ -290,6 +292,7 @@ def _load(documents: DocumentStore, catalogue: Catalogue) -> None:
 def _asynchronous(
     settings: Settings,
     owner: str,
+    documents: DocumentStore,
     events: SqlEventQueue,
     invoker: Invoker,
     runner: Runner,
@@ -312,6 +315,7 @@ def _asynchronous(
             policy=policy,
             reserved=lambda: admission.reserved,
             dropped=lambda name, condition: invoker.dropped(name, condition),
+            unreadable=documents.unreadable,
         ),
         clock=SystemClock(),
         chance=random.random,

@@ -116,7 +116,7 @@ class World:
             AsyncInvocations(
                 self.disk,
                 run=self.run,
-                functions=Functions(self.policies.get, self.reserved, self.drop),
+                functions=Functions(self.policies.get, self.reserved, self.drop, unreadable=tuple),
                 clock=self.clock,
                 chance=self.chance.random,
                 owner=f"gateway-{number}",

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -65,11 +65,13 @@ class Functions:
     """What is asked about functions, by name."""
 
     policy: Callable[[str, str | None], RetryPolicy | None]
-    """Of a function and a qualifier. None: there is no such function, version or alias any more."""
+    """Of a function and a qualifier. None: there is no such function, version or alias any more, or it can't be read."""
     reserved: Callable[[], Mapping[str, int]]
     """Reserved concurrency, of those that have one."""
     dropped: Callable[[str, str], None]
     """Told of an event given up: function and condition."""
+    unreadable: Callable[[], Sequence[str]]
+    """What is there and can't be read."""
 
 
 class AsyncInvocations:
@@ -246,20 +248,26 @@ class AsyncInvocations:
         """How one attempt ended: try again, given up, or done."""
         event, policy = queued.event, self._functions.policy(queued.event.function, queued.event.qualifier or None)
         if policy is None:
-            return GiveUp(FUNCTION_DELETED, queued.tries)
+            return self._not_found(queued)
         decision = before_attempt(policy, queued.tries, accepted_at=event.accepted_at, now=self._clock.time())
         if decision is not None:
             return decision
         try:
             outcome = await self._run(_invocation(event))
         except ResourceNotFound:
-            return GiveUp(FUNCTION_DELETED, queued.tries)
+            return self._not_found(queued)
         except LambdaError:
             return self._after(Failure.PLATFORM, policy, queued)
         except Exception:
             log.exception("an attempt failed in the gateway itself", request_id=event.request_id)
             return self._after(Failure.PLATFORM, policy, queued)
         return None if outcome.function_error is None else self._after(Failure.FUNCTION, policy, queued)
+
+    def _not_found(self, queued: QueuedEvent) -> RetryAt | GiveUp:
+        """Its function is deleted, or perhaps what can't be read: then the event waits, as long as Lambda keeps any."""
+        if self._functions.unreadable():
+            return self._after(Failure.PLATFORM, RetryPolicy(), queued)
+        return GiveUp(FUNCTION_DELETED, queued.tries)
 
     def _after(self, failure: Failure, policy: RetryPolicy, queued: QueuedEvent) -> RetryAt | GiveUp:
         now, accepted_at = self._clock.time(), queued.event.accepted_at

@@ -34,6 +34,7 @@ class World:
     clock: WallClock = field(default_factory=lambda: WallClock(1_000.0))
     attempts: list[tuple[float, str]] = field(default_factory=list)
     dropped: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     now_running: int = 0
     most_running: int = 0
 
@@ -42,7 +43,10 @@ class World:
             self.queue,
             run=self.run,
             functions=Functions(
-                self.policies.get, lambda: self.reserved, lambda name, why: self.dropped.append((name, str(why)))
+                self.policies.get,
+                lambda: self.reserved,
+                lambda name, why: self.dropped.append((name, str(why))),
+                lambda: self.unreadable,
             ),
             clock=self.clock,
             chance=lambda: 0.0,
@@ -214,6 +218,29 @@ def test_events_of_a_deleted_function_are_dropped() -> None:
         await world.until_empty()
         assert world.dropped == [("f", "FunctionDeleted"), ("g", "FunctionDeleted")]
         assert len(world.attempts) == 2
+        await world.driver.stop()
+
+    run(test())
+
+
+def test_events_wait_for_a_function_that_cannot_be_read_as_long_as_lambda_keeps_any() -> None:
+    """Nor are those dropped whose function has just become so, or whose version is."""
+
+    async def test() -> None:
+        world = World(answers(RAISED, ResourceNotFound("Function not found"), OK), {"f": RetryPolicy()})
+        world.unreadable = ["Function f"]
+        world.driver.start()
+        await world.accept("id")
+        await asyncio.sleep(1)
+        policy = world.policies.pop("f")
+        await asyncio.sleep(3_600)
+        assert (world.dropped, len(world.attempts)) == ([], 1)
+        world.policies["f"] = policy
+        await world.until_empty()
+        assert (world.dropped, len(world.attempts)) == ([], 3)
+        await world.accept("late", function="h")
+        await world.until_empty()
+        assert world.dropped == [("h", "EventAgeExceeded")]
         await world.driver.stop()
 
     run(test())
