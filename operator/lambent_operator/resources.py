@@ -296,9 +296,9 @@ def _ended(status: Object) -> str:
 def _ran_seconds(status: Object) -> float:
     for container in status.get("containerStatuses", ()):
         ending = container.get("state", {}).get("terminated", {})
-        if "startedAt" in ending and "finishedAt" in ending:
-            began, ended = (datetime.fromisoformat(ending[name]) for name in ("startedAt", "finishedAt"))
-            return (ended - began).total_seconds()
+        began, ended = ending.get("startedAt"), ending.get("finishedAt")
+        if began and ended:  # null of one that was never started
+            return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
     return 0.0
 
 

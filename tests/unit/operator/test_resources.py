@@ -68,6 +68,15 @@ def test_a_pod() -> None:
     )
 
 
+def test_a_pod_whose_container_was_never_started() -> None:
+    terminated = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
+    status = {"phase": "Failed", "containerStatuses": [{"state": {"terminated": terminated}}]}
+    thing = {"metadata": METADATA, "spec": {"containers": [{}]}, "status": status}
+    assert parse_pod(thing) == Pod(
+        "a", "u", 12, "", "Failed", ended="ContainerStatusUnknown, exit code 137", ran_seconds=0.0
+    )
+
+
 def test_a_pod_that_was_just_made() -> None:
     thing = {"metadata": METADATA, "spec": {"containers": [{}]}}
     assert parse_pod(thing) == Pod("a", "u", 12, "", "Pending")
