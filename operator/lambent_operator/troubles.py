@@ -36,8 +36,11 @@ class Kind:
 
 _SETTING_SECONDS = 10.0
 """The kubelet looks again within seconds; what is still wrong then was set wrongly."""
-_ROOM_SECONDS = 30.0
-"""An autoscaler takes longer to bring a node, but a caller doesn't wait longer."""
+_ROOM_SECONDS = 25.0
+"""
+An autoscaler takes longer to bring a node, but a caller waits for a minute, and is to be told what is wrong: who comes while a pod is
+in it already waits for the end of that one and of another.
+"""
 
 KINDS: Mapping[str, Kind] = {
     "ImagePullFailed": Kind(

@@ -140,7 +140,7 @@ def test_a_pool_that_failed_is_left_alone() -> None:
     assert plan(agent=wanted(), pool_trouble=trouble(FULL, until=NOW)) == Plan([made()])
 
 
-@pytest.mark.parametrize(("what", "patience"), [(PULL, 10.0), (FULL, 30.0)], ids=["image", "no room"])
+@pytest.mark.parametrize(("what", "patience"), [(PULL, 10.0), (FULL, 25.0)], ids=["image", "no room"])
 def test_a_pod_that_cannot_start_is_given_up_after_a_while(what: Trouble, patience: float) -> None:
     stuck = pod(phase="Pending", trouble=what)
     assert plan(agent=wanted(), pod=stuck) == Plan([], patience)
@@ -179,9 +179,9 @@ def test_a_refused_pod_is_a_failure() -> None:
 
 
 def test_who_wants_a_pod_that_a_quota_refuses_waits_as_for_a_node() -> None:
-    waits = AgentView("a", agent=wanted(), wanted_seconds=29.0)
+    waits = AgentView("a", agent=wanted(), wanted_seconds=24.0)
     assert plan_refused(waits, QUOTA) == Plan([LeaveAlone("python3.11", QUOTA)], 1.0)
-    assert plan_refused(replace(waits, wanted_seconds=30.0), QUOTA) == Plan([failure(QUOTA)])
+    assert plan_refused(replace(waits, wanted_seconds=25.0), QUOTA) == Plan([failure(QUOTA)])
 
 
 def test_a_free_agent_is_left_alone() -> None:
