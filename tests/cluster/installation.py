@@ -146,16 +146,15 @@ class Installation:
         names = [document["metadata"]["name"] for document in documents]
         try:
             self.apply(*documents)
-            for name in names:
-                self.kubectl("wait", "--for=condition=Ready", f"fn/{name}", "--timeout=60s")
+            self.kubectl("wait", "--for=condition=Ready", *(f"fn/{name}" for name in names), "--timeout=60s")
             yield
         finally:
             self.remove(*names)
 
     def remove(self, *names: str) -> None:
         self.kubectl("delete", "fn", *names, "--ignore-not-found", "--timeout=60s")
-        for name in names:
-            wait_for(f"the end of the pods of {name}", lambda name=name: not self.pods_of(name))
+        selector = f"lambent.dev/function in ({','.join(names)})"
+        wait_for(f"the end of the pods of {', '.join(names)}", lambda: not self.pods(self.functions, selector))
 
     # helm
 
