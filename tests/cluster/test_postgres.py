@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.cluster.events import CODE, ran
 from tests.cluster.installation import GATEWAYS, Installation, function, wait_for
-from tests.cluster.test_faults import all_ready, kill, no_call_failed, ran
+from tests.cluster.test_faults import all_ready, kill, no_call_failed
 from tests.cluster.traffic import traffic
 from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.timeout(400)
 SECRET = "events-database"
-TELLS = "def handler(event, context):\n    print('ran', event)\n    return event\n"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_events_survive_their_database_and_their_gateways(lambent: Installation,
             return False
         return True
 
-    with lambent.applied(function("later", TELLS), function("warm")):
+    with lambent.applied(function("later", CODE), function("warm")):
         with traffic(lambent.endpoint, "warm", callers=2) as calls:
             for number in range(30):
                 send(number)

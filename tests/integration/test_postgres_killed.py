@@ -90,7 +90,7 @@ class Gateway:
         self.driver = AsyncInvocations(
             queue,
             run=self._run,
-            functions=Functions(self._policy, self._reserved, lambda function, condition: None),
+            functions=Functions(self._policy, self._reserved, lambda function, condition: None, list),
             clock=SystemClock(),
             chance=random.random,
             owner=name,
@@ -122,7 +122,7 @@ async def test_gateways_that_share_it_run_each_event_once_and_help_one_another(p
             stack.push_async_callback(queue.close)
             gateway = Gateway(queue, name, ran, at_once=2)
             gateway.driver.start()
-            stack.push_async_callback(gateway.driver.stop, 10)
+            stack.push_async_callback(gateway.driver.stop)
             gateways.append(gateway)
         names = [str(number) for number in range(500)]
         await asyncio.gather(*(gateways[0].accept(name) for name in names))
@@ -139,7 +139,7 @@ async def test_events_go_on_being_run_when_it_is_back(durable: PostgresServer) -
         stack.push_async_callback(queue.close)
         gateway = Gateway(queue, "me", ran, at_once=20)
         gateway.driver.start()
-        stack.push_async_callback(gateway.driver.stop, 10)
+        stack.push_async_callback(gateway.driver.stop)
 
         async def accept(name: str) -> None:
             try:
