@@ -14,6 +14,7 @@ Which agent becomes which execution environment: the pre-started, code-less agen
     R11 a function that was given all but one of `size` agents within `BURST_SECONDS` leaves the last free one to others, where `size` is
         above one: a neighbour's cold start does not wait for a pod because of its burst
     R12 nobody despairs of a spawn that began before they waited: another is tried for them first
+    R13 behind a spawn that takes longer than `SPAWN_SECONDS` another is begun for who waits; not more than two for each
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ from lambent_core.placement import EnvironmentId
 AgentId = NewType("AgentId", str)
 
 SPAWN_PAUSE_SECONDS_MIN, SPAWN_PAUSE_SECONDS_MAX = 1.0, 60.0
+SPAWN_SECONDS = 20.0
+"""
+Within which an agent comes, or may never come: the kubelet tries ever more seldom what it once could not do, as for a pod that was made
+when the API server went away.
+"""
 BURST_SECONDS = 5.0
 """What is wanted within so long is wanted at once: it is about how long starting that many takes."""
 DEMAND_SECONDS = 600.0
@@ -204,12 +210,14 @@ class RuntimePool:
     @property
     def unbegun(self) -> int:
         """Agents that what is wanted needs beyond those on their way."""
-        return self._unbegun({})
+        return self._needed({}) - len(self.spawning)
 
     def next_look(self, now: float) -> float | None:
         """When to `adjust` again if nothing else happens."""
         if self.wanted and self.free:
             return self.claims[0][0] + BURST_SECONDS
+        if self.wanted and (late := [at for at in self._late_at if at > now]):
+            return min(late)
         if self.spawn_at > now:
             return self.spawn_at
         return self.peak_at + DEMAND_SECONDS + 1.0 if self.target > self.size else None
@@ -245,12 +253,16 @@ class RuntimePool:
         if len(self.recent) >= self.peak or now - self.peak_at > DEMAND_SECONDS:
             self.peak, self.peak_at = len(self.recent), now
 
-    def _unbegun(self, beside: Mapping[str, int]) -> int:
-        needed = sum(
+    @property
+    def _late_at(self) -> list[float]:
+        """From when on what is being spawned is late (R13)."""
+        return [began + SPAWN_SECONDS for began in self.spawning.values()]
+
+    def _needed(self, beside: Mapping[str, int]) -> int:
+        return sum(
             ceil(max(0, len(waiting) - beside.get(function, 0)) / self.per_agent[function])
             for function, waiting in self.wanted.items()
         )
-        return needed - len(self.spawning)
 
     def _lacking(self, now: float, beside: Mapping[str, int]) -> int:
         may_spare = now >= self.spawn_at  # R5
@@ -258,8 +270,11 @@ class RuntimePool:
             spare = int((may_spare or bool(self.free)) and all(map(self._has_its_share, self.wanted)))
         else:
             spare = self.target if may_spare else 0
-        lacking = self._unbegun(beside) + spare - len(self.free)
-        return max(0, min(lacking, self.pace.at_once - len(self.spawning)))
+        begun = len(self.spawning)
+        awaited = sum(at > now for at in self._late_at)
+        needed = self._needed(beside)
+        unbegun = min(needed - awaited, 2 * needed - begun) if needed else -begun  # R13
+        return max(0, min(unbegun + spare - len(self.free), self.pace.at_once - awaited, self.spawning_max - begun))
 
     def _check(self) -> None:
         assert self._turn() is None, self  # R2, R11

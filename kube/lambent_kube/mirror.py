@@ -4,6 +4,7 @@ A copy of a collection that follows the API server: lists, watches, lists again 
     W1  whoever listens sees each object appear, change and go, in the server's order
     W2  what went while the watch was broken is told after the next list
     W3  the copy follows on whatever fails, whoever listens included
+    W4  what is gone does not come back with the answer to an earlier write
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from lambent_kube.resources import Resource
 log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.2, 10.0
+GONE_MAX = 256
+"""How many of the last that went are remembered. An answer is late by milliseconds."""
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -49,6 +52,8 @@ class Mirror:
         self._told = told
         self.objects: dict[Key, Object] = {}
         self.listed = asyncio.Event()
+        self._gone: dict[str, int] = {}
+        """By uid, the version in which it went. Of a selection it may come back, in a later one."""
 
     async def follow(self) -> None:
         pause = PAUSE_SECONDS_MIN
@@ -74,13 +79,10 @@ class Mirror:
 
         Who manages which field is left out: it takes more memory than all the rest of a function.
         """
-        key = key_of(thing)
+        key, uid = key_of(thing), thing["metadata"]["uid"]
         old = self.objects.get(key)
-        if (
-            old is not None
-            and old["metadata"]["uid"] == thing["metadata"]["uid"]
-            and version_of(old) >= version_of(thing)
-        ):
+        known = version_of(old) if old is not None and old["metadata"]["uid"] == uid else self._gone.get(uid, -1)
+        if known >= version_of(thing):
             return
         thing["metadata"].pop("managedFields", None)
         self.objects[key] = thing
@@ -88,8 +90,12 @@ class Mirror:
 
     def remove(self, thing: Object) -> None:
         """Of an object that is gone; nothing if another one has its name by now."""
+        uid = thing["metadata"]["uid"]
+        self._gone[uid] = max(version_of(thing), self._gone.pop(uid, -1))
+        if len(self._gone) > GONE_MAX:
+            del self._gone[next(iter(self._gone))]
         old = self.objects.get(key_of(thing))
-        if old is not None and old["metadata"]["uid"] == thing["metadata"]["uid"]:
+        if old is not None and old["metadata"]["uid"] == uid:
             del self.objects[key_of(thing)]
             self._tell(old, None)
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pytest
@@ -48,6 +48,10 @@ class StoppedClock:
         return 1_795_486_086.25
 
 
+class Hears(Protocol):
+    def heard(self, kind: str, thing: Object, gone: bool) -> None: ...
+
+
 @dataclass
 class World:
     """A namespace of a test's own, and whoever else writes into it."""
@@ -59,7 +63,7 @@ class World:
 
     @asynccontextmanager
     async def opened(
-        self, config: Path | None = None, *, others: tuple[KubernetesDocuments, ...] = ()
+        self, config: Path | None = None, *, others: tuple[Hears, ...] = ()
     ) -> AsyncIterator[KubernetesDocuments]:
         """A gateway's store; `others` are those of the other gateways."""
 
@@ -257,6 +261,45 @@ async def test_what_one_gateway_has_written_is_what_the_others_go_by(store: Kube
         assert latest is not None
         await other.delete(latest, version(latest))
         assert store.get(Function, "a") is None
+
+
+async def test_no_other_gateway_hears_of_what_the_writer_does_not_go_by(world: World) -> None:
+    """K2: who is answered by the one that hears may call the one that writes."""
+    at_the_writer: list[Document | None] = []
+
+    class Other:
+        def heard(self, kind: str, thing: Object, gone: bool) -> None:
+            at_the_writer.append(store.get(Function, thing["metadata"]["name"]))
+
+    async with world.opened(others=(Other(),)) as store:
+        made = await store.put(function(), "")
+        changed = await store.put(with_spec(made, timeout=9), version(made))
+        await store.delete(changed, version(changed))
+    assert at_the_writer == [made, changed, None]
+
+
+async def test_writes_of_two_documents_do_not_wait_for_each_other(world: World) -> None:
+    """Nor for a gateway that is slow to hear of another one."""
+    slow = asyncio.Event()
+
+    async def tell_others(kind: str, thing: Object, gone: bool) -> None:
+        if thing["metadata"]["name"] == "a":
+            await slow.wait()
+
+    api = Kubernetes(from_kubeconfig(world.config), field_manager="lambent-api", request_seconds_max=10)
+    store = KubernetesDocuments(api, world.namespace, lambda function: None, tell_others)
+    await store.open()
+    try:
+        first = asyncio.create_task(store.put(function(), ""))
+        await until(lambda: store.get(Function, "a") is not None, "the first is written")
+        made = store.get(Function, "a")
+        assert made is not None and not first.done()
+        await store.put(function("b"), "")
+        slow.set()
+        assert await first == made
+    finally:
+        await store.close()
+        await api.close()
 
 
 async def test_deleted_is_gone_and_its_version_never_comes_back(store: KubernetesDocuments) -> None:

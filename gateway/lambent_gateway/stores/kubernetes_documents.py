@@ -7,13 +7,16 @@ is in `status`.
 
     K1  what `put` and `delete` have returned of is what the other gateways go by, as far as they can be told (`tell_others`): who changes a
         function through one gateway and calls it through another gets what was made of it, though watches bring it a moment later
+    K2  none of them hears of it before this gateway goes by it: who has seen it at one finds it at the other
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -60,9 +63,9 @@ class KubernetesDocuments:
         self._url_of = url_of
         self._watchers: list[Watcher] = []
         self._documents: dict[tuple[str, str], Document] = {}
-        self._turn = asyncio.Lock()
-        self._under_way: tuple[str, str] | None = None
-        """What is being written, in two requests: watchers are told of it when it is done, not of the half."""
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        """Of each document one write at a time; a lock is there as long as somebody holds it or waits for it."""
+        self._under_way: set[tuple[str, str]] = set()
         self._mirrors = {
             kind: Mirror(kubernetes, resource, namespace, self._teller(kind)) for kind, resource in RESOURCES.items()
         }
@@ -96,7 +99,7 @@ class KubernetesDocuments:
         return sorted(found, key=lambda document: document.metadata.name)
 
     def unreadable(self) -> Sequence[str]:
-        known = {*self._documents, self._under_way}
+        known = {*self._documents, *self._under_way}
         return [
             f"{kind} {name}"
             for kind, mirror in self._mirrors.items()
@@ -112,28 +115,21 @@ class KubernetesDocuments:
         kind, name = _KIND_NAMES[type(document)], document.metadata.name
         if not expected_resource_version:
             await self._wait_until_gone(kind, name)
-        async with self._turn:
-            self._under_way = kind, name
-            try:
-                if expected_resource_version:
-                    thing = await self._change(kind, document, expected_resource_version)
-                else:
-                    thing = await self._create(kind, document)
-                await self._tell_others(kind, thing, False)
-                self._mirrors[kind].put(thing)
-            except KubernetesError as error:
-                raise _translated(error) from error
-            finally:
-                self._under_way = None
-                self._tell(kind, name)
+        async with self._writing(kind, name):
+            if expected_resource_version:
+                thing = await self._change(kind, document, expected_resource_version)
+            else:
+                thing = await self._create(kind, document)
+            self._mirrors[kind].put(thing)
         stored = self.get(type(document), name)
+        await self._tell_others(kind, thing, False)
         if stored is None:
             raise DocumentConflict(f"{kind} {name} was deleted meanwhile")
         return stored
 
     async def delete(self, document: Document, expected_resource_version: str) -> None:
         kind, name = _KIND_NAMES[type(document)], document.metadata.name
-        async with self._turn:
+        async with self._writing(kind, name):
             thing = self._current(kind, name, expected_resource_version)
             preconditions = {"uid": thing["metadata"]["uid"], "resourceVersion": expected_resource_version}
             try:
@@ -142,17 +138,15 @@ class KubernetesDocuments:
                 )
             except NotFound:
                 left = {}
-            except Conflict as error:
+            except Conflict:
                 await self._refresh(kind, name)
-                raise DocumentConflict(str(error)) from error
-            except KubernetesError as error:
-                raise _translated(error) from error
-            if left.get("kind") == kind:  # finalizers keep it for a while
-                await self._tell_others(kind, left, False)
+                raise
+            held = left.get("kind") == kind  # by finalizers, for a while
+            if held:
                 self._mirrors[kind].put(left)
             else:
-                await self._tell_others(kind, thing, True)
                 self._mirrors[kind].remove(thing)
+        await self._tell_others(kind, left if held else thing, not held)
 
     def heard(self, kind: str, thing: Object, gone: bool) -> None:
         """Another gateway has written this: it counts from now on, before a watch brings it."""
@@ -164,6 +158,25 @@ class KubernetesDocuments:
         name = thing["metadata"]["name"]
         if mirror.objects.get((self._namespace, name)) in (thing, None):  # not the half of what is written here
             self._tell(kind, name)
+
+    @asynccontextmanager
+    async def _writing(self, kind: str, name: str) -> AsyncIterator[None]:
+        """
+        A write is two requests: watchers are told of it when it is done, not of the half.
+
+        Raises DocumentConflict or StoreUnusable for what Kubernetes answers.
+        """
+        key = kind, name
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            self._under_way.add(key)
+            try:
+                yield
+            except KubernetesError as error:
+                raise _translated(error) from error
+            finally:
+                self._under_way.discard(key)
+                self._tell(kind, name)
 
     async def _create(self, kind: str, document: Document) -> Object:
         name = document.metadata.name
@@ -273,7 +286,7 @@ class KubernetesDocuments:
     def _teller(self, kind: str) -> Callable[[Object | None, Object | None], None]:
         def told(old: Object | None, new: Object | None) -> None:
             name = (new or old or {})["metadata"]["name"]
-            if (kind, name) != self._under_way:
+            if (kind, name) not in self._under_way:
                 self._tell(kind, name)
             self._told.set()
 

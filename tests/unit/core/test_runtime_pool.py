@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lambent_core.placement import EnvironmentId
 from lambent_core.runtime_pool import (
+    SPAWN_SECONDS,
     AgentId,
     Claim,
     Connected,
@@ -83,10 +84,39 @@ def test_nobody_despairs_of_a_spawn_that_began_before_they_waited() -> None:
     """R12: as of pods that gave up while the API server was away, and are seen when it is back."""
     agents = pool(size=2)
     assert agents.adjust(now=0) == [Spawn(agent(1)), Spawn(agent(2))]
-    assert agents.step(Wanted(environment(1), "f"), now=90) == []
-    assert agents.step(Gone(agent(1)), now=91) == [], "the other may come"
-    assert agents.step(Gone(agent(2)), now=91) == [Spawn(agent(3))]
-    assert agents.step(Gone(agent(3)), now=92) == [Despair(environment(1))]
+    assert agents.step(Wanted(environment(1), "f"), now=15) == []
+    assert agents.step(Gone(agent(1)), now=16) == [], "the other may come"
+    assert agents.step(Gone(agent(2)), now=16) == [Spawn(agent(3))]
+    assert agents.step(Gone(agent(3)), now=17) == [Despair(environment(1))]
+
+
+def test_behind_a_spawn_that_is_late_another_is_begun_and_no_third() -> None:
+    """R13: as of a pod that was made when the API server went away."""
+    agents = pool(size=0, spawning_max=9)
+    assert agents.step(Wanted(environment(1), "f"), now=10) == [Spawn(agent(1))]
+    assert agents.next_look(10) == 30
+    assert agents.adjust(now=29.9) == []
+    assert agents.adjust(now=30) == [Spawn(agent(2))]
+    assert agents.adjust(now=90) == []
+    assert agents.step(Wanted(environment(2), "f"), now=91) == [Spawn(agent(3)), Spawn(agent(4))]
+    assert agents.step(Connected(agent(4)), now=92) == [Claim(agent(4), environment(1))]
+    assert agents.step(Connected(agent(1)), now=93) == [Claim(agent(1), environment(2))], "late is not never"
+    assert agents.step(Connected(agent(2)), now=94) == [Dismiss(agent(2))]
+
+
+def test_what_is_late_does_not_keep_others_from_being_begun() -> None:
+    """R13: though it fills the window."""
+    agents = pool(size=0, spawning_max=5)
+    for number in range(1, 7):
+        agents.step(Wanted(environment(number)), now=0)
+    assert len(agents.spawning) == 4
+    assert agents.adjust(now=20) == [Spawn(agent(5))], "R4"
+
+
+def test_for_the_pools_own_sake_nothing_is_begun_behind_what_is_late() -> None:
+    agents = pool(size=1, spawning_max=9)
+    assert agents.adjust(now=0) == [Spawn(agent(1))]
+    assert agents.adjust(now=100) == []
 
 
 def test_of_those_who_wait_one_who_waited_for_the_spawn_is_told() -> None:
@@ -143,7 +173,7 @@ def test_a_want_given_up_claims_nothing() -> None:
     st.integers(1, 4),
     st.integers(1, 3),
     st.booleans(),
-    st.lists(st.sampled_from(["want", "give up", "connect", "fail", "break"])),
+    st.lists(st.sampled_from(["want", "give up", "connect", "fail", "break", "wait"])),
 )
 def test_every_want_is_met_or_told(size: int, spawning_max: int, per_agent: int, opens: bool, moves: list[str]) -> None:
     """Whether or not agents that are said to hold several environments do."""
@@ -192,9 +222,12 @@ def test_every_want_is_met_or_told(size: int, spawning_max: int, per_agent: int,
             perform(agents.step(Gone(failed), now=now), failed)
         elif move == "break" and agents.free:
             perform(agents.step(Gone(agents.free[0]), now=now))
+        elif move == "wait":
+            now += SPAWN_SECONDS
+            perform(agents.adjust(now=now))
     while waiting or spawning:
         perform(agents.step(Connected(spawning.pop(0)), now=now))
-    now = 100.0
+    now += 100.0
     perform(agents.adjust(now=now))
     while spawning:
         perform(agents.step(Connected(spawning.pop(0)), now=now))
@@ -389,8 +422,9 @@ def test_a_pool_is_empty_when_nobody_is_there_on_the_way_or_waiting() -> None:
 def test_after_a_burst_it_is_looked_at_when_the_burst_is_expected_no_more() -> None:
     agents = pool(size=0, size_max=5)
     agents.step(Wanted(environment(1)), now=10)
-    assert agents.next_look(10) == 611
+    assert agents.next_look(10) == 10 + SPAWN_SECONDS
     agents.step(Connected(agent(1)), now=10)
+    assert agents.next_look(10) == 611
     agents.adjust(now=611)
     assert agents.next_look(611) is None
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from lambent_kube.client import Kubernetes, Object
 from lambent_kube.config import ClusterAccess, NoCluster, cluster_access, from_kubeconfig
 from lambent_kube.json_lines import json_lines
-from lambent_kube.mirror import Mirror
+from lambent_kube.mirror import GONE_MAX, Mirror
 from lambent_kube.resources import FUNCTIONS, PODS, TOKEN_REVIEWS
 from tests.api_server import ApiServer
 
@@ -130,6 +130,29 @@ async def test_a_mirror_takes_what_is_new() -> None:
     told.mirror.remove(pod(9))
     assert told.told == [(None, "5"), ("5", "6"), ("6", None)]
     assert told.mirror.objects == {}
+
+
+async def test_an_answer_that_comes_after_the_end_brings_nothing_back() -> None:
+    """W4. What left a selection may come back to it, later."""
+    told = Told()
+    told.mirror.put(pod(5))
+    told.mirror.remove(pod(7))
+    told.mirror.put(pod(6))
+    assert told.mirror.objects == {}
+    told.mirror.remove(pod(5))
+    told.mirror.put(pod(7))
+    assert told.mirror.objects == {}
+    told.mirror.put(pod(8))
+    assert told.told == [(None, "5"), ("5", None), (None, "8")]
+
+
+async def test_of_what_is_gone_only_the_last_is_remembered() -> None:
+    told = Told()
+    for number in range(GONE_MAX + 1):
+        told.mirror.remove(pod(9, uid=str(number)))
+    for number in (0, 1):
+        told.mirror.put(pod(8, uid=str(number), name=str(number)))
+    assert {name for _, name in told.mirror.objects} == {"0"}
 
 
 async def test_a_mirror_does_not_keep_who_manages_which_field() -> None:
