@@ -10,7 +10,6 @@ Versions and aliases belong to one function, by its uid, and go with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -19,6 +18,7 @@ from lambent_core.documents import Document, DocumentConflict, DocumentStore
 from lambent_core.errors import ServiceUnavailable
 from lambent_core.function import Function
 from lambent_core.versions import FunctionAlias, FunctionVersion
+from lambent_gateway.drivers.following import Following
 
 log = structlog.get_logger(__name__)
 
@@ -40,32 +40,18 @@ async def remove_left_behind(documents: DocumentStore) -> None:
 
 
 class Adoptions:
-    """
-    Follows the document store, so that it also takes up what was applied while no gateway ran.
-
-    Several gateways may do it at once: one writes, the others find it done.
-    """
+    """Also of what was applied while no gateway ran. Several gateways may do it at once: one writes, the others find it done."""
 
     def __init__(self, documents: DocumentStore) -> None:
         self._documents = documents
-        self._tasks: dict[tuple[type[Owned], str], asyncio.Task[None]] = {}
-        self._unsubscribe: Callable[[], None] | None = None
+        self._following = Following(documents, self._changed, self._adopt)
 
     def start(self) -> None:
         """On the running loop."""
-        self._unsubscribe = self._documents.subscribe(self._changed)
-        for kind in _KINDS:
-            for owned in self._documents.list(kind):
-                self._changed(None, owned)
+        self._following.start(*_KINDS)
 
     async def stop(self) -> None:
-        if self._unsubscribe:
-            self._unsubscribe()
-            self._unsubscribe = None
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._following.stop()
 
     def _changed(self, old: Document | None, new: Document | None) -> None:
         match new:
@@ -77,9 +63,8 @@ class Adoptions:
                 self._take_up(new)
 
     def _take_up(self, owned: Owned) -> None:
-        key = type(owned), owned.metadata.name
-        if key not in self._tasks and self._function_of(owned):
-            self._tasks[key] = asyncio.get_running_loop().create_task(self._adopt(*key))
+        if self._function_of(owned):
+            self._following.take_up((type(owned), owned.metadata.name))
 
     def _function_of(self, owned: Owned) -> Function | None:
         """The function to give it to, if it is there and `owned` has none."""
@@ -87,12 +72,9 @@ class Adoptions:
         named = function is not None and function.name == owned.function_name
         return function if named and not owned.function_uid else None
 
-    async def _adopt(self, kind: type[Owned], name: str) -> None:
-        try:
-            while (owned := self._documents.get(kind, name)) and (function := self._function_of(owned)):
-                await self._give(owned, function)
-        finally:
-            del self._tasks[kind, name]  # in one step with the last look, so that no change is missed
+    async def _adopt(self, key: tuple[type[Owned], str]) -> None:
+        while (owned := self._documents.get(*key)) and (function := self._function_of(owned)):
+            await self._give(owned, function)
 
     async def _give(self, owned: Owned, function: Function) -> None:
         told = {"kind": owned.kind, "name": owned.metadata.name, "function": function.name}

@@ -1,8 +1,6 @@
 """
 Brings functions from Pending to Active, and updates from InProgress to Successful: the dull half of `lambent_core.deployment`, and
 of `lambent_core.generations` for what was changed by others.
-
-It follows the document store, so that it also goes on with what a crash interrupted.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from lambent_core.package import inline_files
 from lambent_gateway import code_packages
 from lambent_gateway.clock import Clock
 from lambent_gateway.code_packages import UnusableCode
+from lambent_gateway.drivers.following import Following
 from lambent_gateway.images import with_image
 
 log = structlog.get_logger(__name__)
@@ -61,42 +60,34 @@ class Deployments:
         self._url_of = url_of
         self._caller = caller
         self._images = images
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._following = Following(documents, self._changed, self._settle)
         self._again: set[str] = set()
         """Functions whose last change is brought about anew if it failed: a layer or an image that it lacked has come."""
         self._looks: dict[str, asyncio.Task[None]] = {}
         """For images of functions that wait for them."""
-        self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
         """On the running loop: takes up what is unsettled, then every change."""
-        self._unsubscribe = self._documents.subscribe(self._changed)
+        self._following.start(Function, LayerVersion)
         for function in self._documents.list(Function):
-            self._changed(None, function)
             if generations.awaits_image(function):
                 self._look_later(function, None)
-        for version in self._documents.list(LayerVersion):
-            self._changed(None, version)
 
     async def stop(self) -> None:
-        if self._unsubscribe:
-            self._unsubscribe()
-            self._unsubscribe = None
-        tasks = [*self._tasks.values(), *self._looks.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._following.stop()
+        looks = list(self._looks.values())
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
 
     async def settled(self, function: Function) -> None:
         """Returns once the function's last change is settled, or after a second."""
-        task = self._tasks.get(function.metadata.name)
-        if task is not None:
-            await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
+        await self._following.idle(function.metadata.name, _PATIENCE_SECONDS)
 
     def _changed(self, _: Document | None, new: Document | None) -> None:
         match new:
             case Function() if deployment.is_unsettled(new):
-                self._take_up(new.metadata.name)
+                self._following.take_up(new.metadata.name)
             case LayerVersion() if new.status.state == "Active":
                 for function in self._documents.list(Function):
                     if generations.awaits_layer(function, new.reference):
@@ -104,12 +95,7 @@ class Deployments:
 
     def _bring_about_anew(self, name: str) -> None:
         self._again.add(name)
-        self._take_up(name)
-
-    def _take_up(self, name: str) -> None:
-        if name not in self._tasks:
-            task = self._tasks[name] = asyncio.get_running_loop().create_task(self._settle(name))
-            task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        self._following.take_up(name)
 
     async def _settle(self, name: str) -> None:
         while function := self._documents.get(Function, name):

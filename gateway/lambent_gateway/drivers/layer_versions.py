@@ -1,13 +1,10 @@
 """
 Brings layer versions that others than the gateway have written from Pending to Active: on Kubernetes anybody may apply one.
-
-It follows the document store, so that it also goes on with what a crash interrupted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import structlog
 
@@ -18,6 +15,7 @@ from lambent_core.layers import LayerVersion
 from lambent_core.package import Package
 from lambent_gateway import code_packages
 from lambent_gateway.code_packages import UnusableCode
+from lambent_gateway.drivers.following import Following
 
 log = structlog.get_logger(__name__)
 
@@ -29,30 +27,18 @@ class LayerPublications:
     def __init__(self, documents: DocumentStore, packages: PackageStore) -> None:
         self._documents = documents
         self._packages = packages
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._unsubscribe: Callable[[], None] | None = None
+        self._following = Following(documents, self._changed, self._settle)
 
     def start(self) -> None:
         """On the running loop: takes up what is unsettled, then every change."""
-        self._unsubscribe = self._documents.subscribe(self._changed)
-        for version in self._documents.list(LayerVersion):
-            self._changed(None, version)
+        self._following.start(LayerVersion)
 
     async def stop(self) -> None:
-        if self._unsubscribe:
-            self._unsubscribe()
-            self._unsubscribe = None
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._following.stop()
 
     def _changed(self, _: Document | None, new: Document | None) -> None:
         if isinstance(new, LayerVersion) and new.status.state == "Pending":
-            name = new.metadata.name
-            if name not in self._tasks:
-                task = self._tasks[name] = asyncio.get_running_loop().create_task(self._settle(name))
-                task.add_done_callback(lambda _: self._tasks.pop(name, None))
+            self._following.take_up(new.metadata.name)
 
     async def _settle(self, name: str) -> None:
         while (version := self._documents.get(LayerVersion, name)) and version.status.state == "Pending":

@@ -51,7 +51,7 @@ class Rig:
             await asyncio.sleep(0)
 
     async def at_rest(self) -> None:
-        while any(driver._tasks for driver in self.drivers):
+        while any(driver._following._tasks for driver in self.drivers):
             await asyncio.sleep(0)
 
 
