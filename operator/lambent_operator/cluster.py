@@ -2,6 +2,7 @@
 The only module that changes anything: does what plans say, through the Kubernetes API and the gateways' routes.
 
 What is not watched it asks for: published versions. There are many, with all that was published in them, and only making a pod needs one.
+Pods that are to be given up it asks for, too: watches may lag behind.
 """
 
 from __future__ import annotations
@@ -127,6 +128,13 @@ class Cluster:
             return await self._api.get(kinds.FUNCTION_VERSIONS, self._namespace, name)
         except NotFound:
             return None
+
+    async def look_at_pod(self, name: str, uid: str) -> None:
+        """Takes in what the API server knows of it now. Raises `KubernetesError`."""
+        try:
+            self._sink.put(kinds.PODS, await self._api.get(kinds.PODS, self._namespace, name))
+        except NotFound:
+            self._sink.remove(kinds.PODS, self._namespace, name, uid)
 
     async def perform(self, change: Change) -> None:
         """Raises `KubernetesError`, `GatewayUnreachable`, `PodRefused`, `ResizeRefused` or `NotLeading`."""

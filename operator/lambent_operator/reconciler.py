@@ -18,6 +18,7 @@ from lambent_operator.metrics import Metrics
 from lambent_operator.observation import Key, Observation
 from lambent_operator.plans.agent import (
     AgentView,
+    gives_up,
     own_pool,
     plan_agent,
     plan_refused,
@@ -141,7 +142,18 @@ class Reconciler:
         self._end_trouble(view.agent)
         if (version := version_to_make(view, now=now)) is not None:
             view = await self._with_version(view, version)
-        plan = plan_agent(
+        plan = self._agent_plan(view, now)
+        if gives_up(plan) and view.pod is not None:
+            await self._cluster.look_at_pod(view.pod.name, view.pod.uid)
+            view = self._agent_view(id, now)
+            plan = self._agent_plan(view, now)
+        try:
+            return await self._do(Key("agent", id), plan)
+        except PodRefused as refusal:
+            return await self._do(Key("agent", id), plan_refused(view, trouble_of_refusal(str(refusal))))
+
+    def _agent_plan(self, view: AgentView, now: float) -> Plan:
+        return plan_agent(
             view,
             namespace=self._namespace,
             link=self._link,
@@ -149,10 +161,6 @@ class Reconciler:
             pod_labels=self._pod_labels,
             now=now,
         )
-        try:
-            return await self._do(Key("agent", id), plan)
-        except PodRefused as refusal:
-            return await self._do(Key("agent", id), plan_refused(view, trouble_of_refusal(str(refusal))))
 
     async def _with_version(self, view: AgentView, name: str) -> AgentView:
         thing = await self._cluster.function_version(name)

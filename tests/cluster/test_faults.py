@@ -249,30 +249,35 @@ def restarts(pods: list[Object]) -> dict[str, int]:
 
 def test_while_the_api_server_is_away_what_is_warm_is_served(lambent: Installation, places: Places) -> None:
     """
-    K1, for a minute; then both processes go on where they were, and the first cold calls are served: where a pod waits, and where one was
-    being made, which the kubelet may not look at again for a minute (R13 of the runtime pool).
+    K1, for a minute; then both processes go on where they were, and first calls are served: at once where a pod waits.
 
-    The controller manager ends with it, as one does that can't renew its Lease: one that went on would take the node for lost.
+    Where none does, once Kubernetes starts pods again: after an outage its kubelet looks again for an API server only after up to a minute
+    (client-go's back-off), and a caller waits for a minute.
+
+    Controller manager and scheduler end with it, as they do where they can't renew a Lease: the one would take the node for lost.
     """
-    own = function("own", ephemeralStorage={"size": 1024})  # in pods of its own, of which none is kept ready
+    own, later = (
+        function(name, ephemeralStorage={"size": 1024}) for name in ("own", "later")
+    )  # no pod of theirs is kept ready
     with (
-        lambent.applied(function("warm"), function("cold"), own),
+        lambent.applied(function("warm"), function("cold"), own, later),
         no_event_lost(lambent),
         traffic(lambent.endpoint, "warm") as calls,
         ThreadPoolExecutor(1) as behind,
     ):
         before = restarts(lambent.platform_pods("gateway"))
-        with stopped("kube-controller-manager", places):
+        with stopped("kube-controller-manager", places), stopped("kube-scheduler", places):
             behind.submit(lambent.serves, "own")
             with stopped("kube-apiserver", places):
                 ends = time.monotonic() + AWAY_SECONDS
                 while time.monotonic() < ends:
                     calls.flows(20)
             wait_for("the API server", lambda: lambent.kubectl("get", "--raw=/readyz") == "ok")
-        assert lambent.invoke("own", 1) == 1
         lambent.apply(function("cold", timeout=9))
         wait_for("a change to be settled", lambda: lambent.function("cold")["status"]["observedGeneration"] == 2)
         assert lambent.invoke("cold", 1) == 1
+        wait_for("the kubelet", lambda: lambent.serves("own"), seconds=180.0)
+        assert lambent.invoke("later", 1) == 1
         calls.flows()
         assert restarts(lambent.platform_pods("gateway")) == before
     no_call_failed(calls)

@@ -52,6 +52,8 @@ class ApiServer:
         self.version = 100
         self.away = False
         self.lossy = True
+        self.silent = False
+        """Watches bring nothing, as after an outage until they stand again."""
         self.watches: dict[Watcher, asyncio.Queue[tuple[str, Resource, Object]]] = {}
         self.created: Counter[str] = Counter()
         """Pods by name, over all time."""
@@ -186,7 +188,7 @@ class ApiServer:
         self._tell(event, resource, thing)
 
     def _tell(self, event: str, resource: Resource, thing: Object) -> None:
-        for queue in self.watches.values():
+        for queue in () if self.silent else self.watches.values():
             queue.put_nowait((event, resource, copy.deepcopy(thing)))
 
     async def watch(self, watcher: Watcher) -> None:

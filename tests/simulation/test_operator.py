@@ -367,6 +367,25 @@ async def _late_pod() -> None:
     await _end(world)
 
 
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_pod_is_given_up_by_the_api_servers_word_and_not_by_what_watches_brought(starts: bool) -> None:
+    virtual_time.run(_old_watch(starts))
+
+
+async def _old_watch(starts: bool) -> None:
+    world = await _calm_world()
+    world.api.on_pod = lambda pod: None  # its agent waits: the gateway can't be told who it is
+    world.want(1)
+    await asyncio.sleep(5.0)
+    world.api.silent = True
+    if starts:
+        world.api.change(PODS, "agent-1", lambda pod: pod["status"].update(phase="Running"))
+    await asyncio.sleep(130.0)
+    assert ("deletionTimestamp" in world.api.objects[PODS, "agent-1"]["metadata"]) is not starts
+    assert world.failed == (set() if starts else {"agent-1"})
+    await _end(world)
+
+
 def test_a_pod_that_was_made_before_is_taken_as_made() -> None:
     virtual_time.run(_made_before())
 

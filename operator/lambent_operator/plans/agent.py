@@ -96,6 +96,14 @@ def plan_refused(view: AgentView, trouble: Trouble) -> Plan:
     return Plan([ReportFailure(agent.told.id, agent.gateway, agent.told.pool, trouble)])
 
 
+def gives_up(plan: Plan) -> bool:
+    """
+    Whether somebody is told that an agent can't be had. If that is for its pod's sake, the API server must have been asked for the pod:
+    after an outage of it, what watches have brought is as old as that is long.
+    """
+    return any(isinstance(change, ReportFailure) for change in plan.changes)
+
+
 def version_to_make(view: AgentView, *, now: float) -> str | None:
     """Name of the FunctionVersion that a pod is made of now, if it is there: who plans must have looked it up."""
     agent = view.agent
