@@ -26,6 +26,8 @@ from lambent_core.images import IMAGE_PROBLEMS
 from lambent_core.layer_names import LayerReference, parse_layer_version
 
 _PENDING = "The function is being created."
+_OF_THE_API = ("last_version", "url_id", "url_created", "url_last_modified", "event_invoke_config_modified", "url")
+"""Members of `status` that are not what a change came to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,18 @@ def noted(function: Function, *, generation: int, url: str | None) -> Function:
         url=url,
     )
     return msgspec.structs.replace(function, status=status)
+
+
+def beside(ours: Function, theirs: Function) -> Function:
+    """
+    What the gateway has still to write of `ours`, whose `spec` it has written, where `theirs` is there now.
+
+    If another gateway has brought that about meanwhile, it is as that found it, but for what the API alone writes.
+    """
+    if theirs.status.observed_generation < ours.status.observed_generation:
+        return ours
+    own = {field: getattr(ours.status, field) for field in _OF_THE_API}
+    return msgspec.structs.replace(ours, status=msgspec.structs.replace(theirs.status, **own))
 
 
 def has_failed(function: Function) -> bool:

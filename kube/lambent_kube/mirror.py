@@ -4,7 +4,7 @@ A copy of a collection that follows the API server: lists, watches, lists again 
     W1  whoever listens sees each object appear, change and go, in the server's order
     W2  what went while the watch was broken is told after the next list
     W3  the copy follows on whatever fails, whoever listens included
-    W4  what is gone does not come back with the answer to an earlier write
+    W4  nothing goes back: neither with the answer to an earlier write, nor with what the server tells late of what was written meanwhile
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class Mirror:
         self.listed = asyncio.Event()
         self._gone: dict[str, int] = {}
         """By uid, the version in which it went. Of a selection it may come back, in a later one."""
+        self._version = -1
+        """Up to which the server has told everything."""
 
     async def follow(self) -> None:
         pause = PAUSE_SECONDS_MIN
@@ -79,19 +81,26 @@ class Mirror:
 
         Who manages which field is left out: it takes more memory than all the rest of a function.
         """
-        key, uid = key_of(thing), thing["metadata"]["uid"]
-        old = self.objects.get(key)
-        known = version_of(old) if old is not None and old["metadata"]["uid"] == uid else self._gone.get(uid, -1)
-        if known >= version_of(thing):
-            return
-        thing["metadata"].pop("managedFields", None)
-        self.objects[key] = thing
-        self._tell(old, thing)
+        old, uid = self.objects.get(key_of(thing)), thing["metadata"]["uid"]
+        seen = self._gone.get(uid, -1) if old is None else max(version_of(old), self._gone.get(uid, -1))
+        if old is None or old["metadata"]["uid"] != uid:
+            seen = max(seen, self._version)  # the server would have told of it
+        if version_of(thing) > seen:
+            self._take(thing)
 
     def remove(self, thing: Object) -> None:
         """Of an object that is gone; nothing if another one has its name by now."""
+        self._drop(thing, version_of(thing))
+
+    def _take(self, thing: Object) -> None:
+        old = self.objects.get(key_of(thing))
+        thing["metadata"].pop("managedFields", None)
+        self.objects[key_of(thing)] = thing
+        self._tell(old, thing)
+
+    def _drop(self, thing: Object, version: int) -> None:
         uid = thing["metadata"]["uid"]
-        self._gone[uid] = max(version_of(thing), self._gone.pop(uid, -1))
+        self._gone[uid] = max(version, self._gone.pop(uid, -1))
         if len(self._gone) > GONE_MAX:
             del self._gone[next(iter(self._gone))]
         old = self.objects.get(key_of(thing))
@@ -117,12 +126,17 @@ class Mirror:
                     self.remove(thing)
                 elif kind != "BOOKMARK":
                     self.put(thing)
+                self._version = int(version)
 
     def _replace(self, objects: list[Object], version: int) -> None:
         there = {key_of(thing): thing["metadata"]["uid"] for thing in objects}
         for key, thing in list(self.objects.items()):
             # What was written after the list was made is in no list yet.
             if there.get(key) != thing["metadata"]["uid"] and version_of(thing) <= version:
-                self.remove(thing)
+                self._drop(thing, version)
         for thing in objects:
-            self.put(thing)
+            old = self.objects.get(key_of(thing))
+            newer = old is None or version_of(thing) > version_of(old)
+            if newer and self._gone.get(thing["metadata"]["uid"], -1) <= version:
+                self._take(thing)
+        self._version = version

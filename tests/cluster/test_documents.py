@@ -302,6 +302,66 @@ async def test_writes_of_two_documents_do_not_wait_for_each_other(world: World) 
         await api.close()
 
 
+def slow_statuses(store: KubernetesDocuments, *, sent: asyncio.Event, answered: asyncio.Event) -> None:
+    """Holds the store's writes of `status` back until `sent`, and their answers until `answered`."""
+    patch = store._kubernetes.patch
+
+    async def slowly(*args: Any, subresource: str | None = None, **options: Any) -> Object:
+        if subresource is None:
+            return await patch(*args, **options)
+        await sent.wait()
+        answer = await patch(*args, subresource=subresource, **options)
+        await answered.wait()
+        return answer
+
+    store._kubernetes.patch = slowly  # type: ignore[method-assign]
+
+
+def event(is_set: bool) -> asyncio.Event:
+    made = asyncio.Event()
+    if is_set:
+        made.set()
+    return made
+
+
+async def test_what_another_gateway_has_brought_about_between_two_requests_stays(
+    store: KubernetesDocuments, world: World
+) -> None:
+    """The gateway that writes has not written the status yet when another one settles what it sees."""
+    sent = event(False)
+    async with world.opened() as other, world.settling(other) as packages:
+        await packages.put(DIGEST, b"zip")
+        slow_statuses(store, sent=sent, answered=event(True))
+        making = asyncio.create_task(store.put(function(), ""))
+        await until(lambda: (found := other.get(Function, "a")) and found.status.state == "Active", "it is settled")
+        settled = seen(other, "a")
+        await world.note()  # the operator writes beside both
+        sent.set()
+        made = await making
+        assert (made.status.state, made.status.state_reason_code) == ("Active", None)
+        assert made.status.revision_id == settled.status.revision_id
+        sent.clear()
+        wanted = deployment.changed(made, with_spec(made, timeout=9).spec, arn="", revision_id="ours", now=0.0)
+        changing = asyncio.create_task(store.put(wanted, version(made)))
+        await until(
+            lambda: (seen(other).spec.timeout, seen(other).status.last_update_status) == (9, "Successful"), "it is"
+        )
+        again = seen(other, "a")
+        sent.set()
+        assert (await changing).status == again.status
+
+
+async def test_a_status_counts_here_as_soon_as_it_counts_anywhere(store: KubernetesDocuments, world: World) -> None:
+    """K2, though the answer to its write is on its way still: others have it from their watches."""
+    await world.apply()
+    await until(lambda: store.get(Function, "a") is not None, "it is seen")
+    answered = event(False)
+    slow_statuses(store, sent=event(True), answered=answered)
+    async with world.settling(store):
+        await until(lambda: seen(store, "a").status.state == "Active", "the watch has brought it")
+        answered.set()
+
+
 async def test_deleted_is_gone_and_its_version_never_comes_back(store: KubernetesDocuments) -> None:
     """T2."""
     first = await store.put(function(), "")

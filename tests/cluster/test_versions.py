@@ -36,3 +36,12 @@ def test_a_version_keeps_the_config_map_that_it_was_published_with(lambent: Inst
             assert json.loads(answer["Payload"].read()) == "a"
     finally:
         lambent.kubectl("delete", "configmap", "greets-a", "greets-b", "--ignore-not-found")
+
+
+def test_a_function_that_is_deleted_does_not_wait_for_its_versions_to_idle(lambent: Installation) -> None:
+    """Kubernetes deletes them after it, and it goes after its environments: theirs must end with it."""
+    with lambent.applied(function("owner", idleSeconds=3600)):
+        assert lambent.client.publish_version(FunctionName="owner")["Version"] == "1"
+        lambent.client.invoke(FunctionName="owner", Qualifier="1")
+        lambent.kubectl("delete", "fn", "owner", "--timeout=60s")
+        wait_for("the end of the version", lambda: "owner.1" not in lambent.kubectl("get", "fnv", "-o", "name"))

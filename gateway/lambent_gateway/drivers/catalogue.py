@@ -1,5 +1,8 @@
 """
 Follows the document store and keeps the invoker's routes, aliases and reservations in step with it.
+
+    C1  versions and aliases can be invoked while the function that they belong to is there: one that is on its way out waits for the end of
+        their environments, and Kubernetes deletes them after it
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from lambent_gateway.telemetry import MetricsCollector
 
 log = structlog.get_logger(__name__)
 
+Owned = FunctionVersion | FunctionAlias
+
 
 class Catalogue:
     """Told of every change of a function, a version or an alias; owns nothing."""
@@ -40,6 +45,10 @@ class Catalogue:
         self._invoker = invoker
         self._shown: dict[str, tuple[Function, str]] = {}
         """Versions that can be invoked if their runtime is offered, by route key."""
+        self._uids: dict[str, str] = {}
+        """Of functions that are there, by name."""
+        self._owned: dict[str, dict[tuple[str, str], Owned]] = {}
+        """Versions and aliases by their function's name, then by kind and name."""
         self._admission = admission
         self._runtimes = runtimes
         self._metrics = metrics
@@ -56,11 +65,35 @@ class Catalogue:
         match document or earlier:
             case Function() as function:
                 self._changed(function) if document else self._removed(function.name)
-            case FunctionVersion() as version:
-                self._put(version.function, version.version) if document else self._version_removed(version)
-            case FunctionAlias() as alias:
+                self._note_owner(function.name, function.metadata.uid if document else None)
+            case (FunctionVersion() | FunctionAlias()) as owned:
+                of_function = self._owned.setdefault(owned.function_name, {})
+                of_function.pop(key := (owned.kind, owned.metadata.name), None)
+                if document:
+                    of_function[key] = owned
+                elif not of_function:
+                    del self._owned[owned.function_name]
+                self._show(owned, there=document is not None)
+
+    def _note_owner(self, name: str, uid: str | None) -> None:
+        if uid == self._uids.get(name):
+            return
+        if uid is None:
+            del self._uids[name]
+        else:
+            self._uids[name] = uid
+        for owned in list(self._owned.get(name, {}).values()):
+            self._show(owned, there=True)
+
+    def _show(self, owned: Owned, *, there: bool) -> None:
+        """For C1."""
+        there = there and owned.function_uid == self._uids.get(owned.function_name)
+        match owned:
+            case FunctionVersion():
+                self._put(owned.function, owned.version) if there else self._version_removed(owned)
+            case FunctionAlias():
                 routing = self._invoker.routing
-                routing.put_alias(alias) if document else routing.remove_alias(alias.function_name, alias.name)
+                routing.put_alias(owned) if there else routing.remove_alias(owned.function_name, owned.name)
 
     def _changed(self, function: Function) -> None:
         self._admission.reserve(function.name, function.spec.reserved_concurrent_executions)
@@ -91,7 +124,6 @@ class Catalogue:
         self._invoker.put_route(route)
 
     def _removed(self, name: str) -> None:
-        """Of its versions and aliases each is told by itself, a moment later."""
         self._shown.pop(route_key(name, LATEST), None)
         self._invoker.remove_route(name, LATEST)
         self._admission.reserve(name, None)

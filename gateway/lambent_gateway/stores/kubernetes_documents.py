@@ -65,7 +65,8 @@ class KubernetesDocuments:
         self._documents: dict[tuple[str, str], Document] = {}
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         """Of each document one write at a time; a lock is there as long as somebody holds it or waits for it."""
-        self._under_way: set[tuple[str, str]] = set()
+        self._halves: set[tuple[str, str]] = set()
+        """Documents whose `spec` is being written here, and whose `status` is not yet: watchers are told when both are."""
         self._mirrors = {
             kind: Mirror(kubernetes, resource, namespace, self._teller(kind)) for kind, resource in RESOURCES.items()
         }
@@ -99,7 +100,7 @@ class KubernetesDocuments:
         return sorted(found, key=lambda document: document.metadata.name)
 
     def unreadable(self) -> Sequence[str]:
-        known = {*self._documents, *self._under_way}
+        known = {*self._documents, *self._halves}
         return [
             f"{kind} {name}"
             for kind, mirror in self._mirrors.items()
@@ -161,21 +162,16 @@ class KubernetesDocuments:
 
     @asynccontextmanager
     async def _writing(self, kind: str, name: str) -> AsyncIterator[None]:
-        """
-        A write is two requests: watchers are told of it when it is done, not of the half.
-
-        Raises DocumentConflict or StoreUnusable for what Kubernetes answers.
-        """
+        """One at a time of each document. Raises DocumentConflict or StoreUnusable for what Kubernetes answers."""
         key = kind, name
         turn = self._turns.setdefault(key, asyncio.Lock())
         async with turn:
-            self._under_way.add(key)
             try:
                 yield
             except KubernetesError as error:
                 raise _translated(error) from error
             finally:
-                self._under_way.discard(key)
+                self._halves.discard(key)
                 self._tell(kind, name)
 
     async def _create(self, kind: str, document: Document) -> Object:
@@ -189,12 +185,13 @@ class KubernetesDocuments:
             "metadata": _own_metadata(wanted["metadata"]) | {"name": name},
             "spec": wanted["spec"],
         }
+        self._halves.add((kind, name))
         try:
             thing = await self._kubernetes.create(RESOURCES[kind], self._namespace, body)
         except AlreadyExists as error:
             await self._refresh(kind, name)
             raise DocumentConflict(str(error)) from error
-        return await self._write_status(kind, thing, self._noted(document, thing), expected=None)
+        return await self._complete(kind, thing, self._noted(document, thing))
 
     async def _change(self, kind: str, document: Document, expected: str) -> Object:
         name = document.metadata.name
@@ -211,10 +208,11 @@ class KubernetesDocuments:
                     document = self._noted(
                         document, thing
                     )  # an image by the same tag again: what it came to may be another
-                return await self._write_status(kind, thing, document, expected=expected)
+                return await self._write_status(kind, thing, document)
             patch.setdefault("metadata", {})["resourceVersion"] = expected
+            self._halves.add((kind, name))
             thing = await self._kubernetes.patch(RESOURCES[kind], self._namespace, name, patch)
-            return await self._write_status(kind, thing, self._noted(document, thing), expected=None)
+            return await self._complete(kind, thing, self._noted(document, thing))
         except (Conflict, NotFound) as error:
             await self._refresh(kind, name)
             raise DocumentConflict(str(error)) from error
@@ -230,8 +228,26 @@ class KubernetesDocuments:
         if function is None or function.metadata.uid != reference["uid"]:
             raise DocumentConflict(f"Function {reference['name']} with uid {reference['uid']} is gone")
 
-    async def _write_status(self, kind: str, thing: Object, document: Document, *, expected: str | None) -> Object:
-        """`expected` None: what is written just now is known to be the latest, whatever the operator notes beside it."""
+    async def _complete(self, kind: str, thing: Object, document: Document) -> Object:
+        """
+        Writes the `status` to a `spec` that was written just now, beside whatever others make of that meanwhile.
+
+        Raises DocumentConflict if it was deleted meanwhile.
+        """
+        name, uid = thing["metadata"]["name"], thing["metadata"]["uid"]
+        while True:
+            try:
+                return await self._write_status(kind, thing, document)
+            except Conflict:
+                thing = await self._kubernetes.get(RESOURCES[kind], self._namespace, name)
+            if thing["metadata"]["uid"] != uid:
+                raise DocumentConflict(f"{kind} {name} was deleted meanwhile")
+            theirs = from_resource(thing)
+            if isinstance(document, Function) and isinstance(theirs, Function):
+                document = generations.beside(document, theirs)
+
+    async def _write_status(self, kind: str, thing: Object, document: Document) -> Object:
+        """Raises Conflict if `thing` is not the latest."""
         before = to_resource(from_resource(thing)).get("status", {})
         wanted = to_resource(document).get("status", {})
         patch = _difference(
@@ -239,9 +255,7 @@ class KubernetesDocuments:
         )
         if not patch:
             return thing
-        body: Object = {"status": patch}
-        if expected is not None:
-            body["metadata"] = {"resourceVersion": expected}
+        body = {"status": patch, "metadata": {"resourceVersion": thing["metadata"]["resourceVersion"]}}
         return await self._kubernetes.patch(
             RESOURCES[kind], self._namespace, thing["metadata"]["name"], body, subresource="status"
         )
@@ -263,10 +277,10 @@ class KubernetesDocuments:
     async def _refresh(self, kind: str, name: str) -> None:
         """What the API server has now, so that whoever tries again sees it."""
         mirror = self._mirrors[kind]
+        old = mirror.objects.get((self._namespace, name))
         try:
             mirror.put(await self._kubernetes.get(RESOURCES[kind], self._namespace, name))
         except NotFound:
-            old = mirror.objects.get((self._namespace, name))
             if old is not None:
                 mirror.remove(old)
 
@@ -286,7 +300,7 @@ class KubernetesDocuments:
     def _teller(self, kind: str) -> Callable[[Object | None, Object | None], None]:
         def told(old: Object | None, new: Object | None) -> None:
             name = (new or old or {})["metadata"]["name"]
-            if (kind, name) not in self._under_way:
+            if (kind, name) not in self._halves:
                 self._tell(kind, name)
             self._told.set()
 

@@ -28,7 +28,7 @@ from lambent_core.placement import EnvironmentId, InvocationId
 from lambent_core.runtime_pool import AgentId
 from lambent_core.runtime_pools import RuntimePool, RuntimePoolSpec
 from lambent_core.scheduling import Scheduler, SchedulingLimits
-from lambent_core.versions import published
+from lambent_core.versions import alias_of, published
 from lambent_gateway.clock import SystemClock
 from lambent_gateway.drivers.catalogue import Catalogue
 from lambent_gateway.drivers.fleet import Fleet, PoolSize
@@ -133,6 +133,26 @@ async def test_a_published_version_runs_in_pods_of_its_own(world: World) -> None
     world.catalogue.changed(None, version)
     pools = {key: route.runtime.pool for key, route in world.invoker.routing.by_key.items() if isinstance(route, Route)}
     assert pools == {"fn": "function/fn/1", "fn:1": "function/fn/v1"}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["the function first", "the function last"])
+async def test_versions_and_aliases_are_there_as_long_as_their_function(world: World, late: bool) -> None:
+    """C1: of a function that is on its way out Kubernetes deletes them after it, and one of its name is another."""
+    owner = function()
+    version = published(owner, None, description=None, revision_id="r", now=0.0)
+    documents = [owner, version, alias_of(owner, "live", "1", now=0.0)]
+    for document in reversed(documents) if late else documents:
+        world.catalogue.changed(None, document)
+    qualifiers = {("fn", qualifier) for qualifier in (None, "$LATEST", "1", "live")}
+    assert world.invoker.routing.direct.keys() == qualifiers
+    world.catalogue.changed(owner, None)
+    assert world.invoker.routing.direct.keys() == set()
+    another = msgspec.structs.replace(function(), metadata=Metadata(name="fn", uid="another"))
+    world.catalogue.changed(None, another)
+    assert world.invoker.routing.direct.keys() == {("fn", None), ("fn", "$LATEST")}
+    world.catalogue.changed(version, None)
+    world.catalogue.changed(None, published(another, None, description=None, revision_id="r", now=0.0))
+    assert world.invoker.routing.direct.keys() == {("fn", None), ("fn", "$LATEST"), ("fn", "1")}
 
 
 @pytest.mark.parametrize("outcome", ["InProgress", "Failed"])

@@ -146,6 +146,36 @@ async def test_an_answer_that_comes_after_the_end_brings_nothing_back() -> None:
     assert told.told == [(None, "5"), ("5", None), (None, "8")]
 
 
+async def test_an_earlier_object_does_not_take_the_place_of_one_of_its_name() -> None:
+    """W4: which another gateway told of, before the watch brings the end of the earlier one."""
+    told = Told()
+    told.mirror.put(pod(5, uid="old"))
+    told.mirror.put(pod(9, uid="new"))
+    told.mirror.put(pod(7, uid="old"))
+    told.mirror.remove(pod(8, uid="old"))
+    assert told.told == [(None, "5"), ("5", "9")]
+
+
+async def test_what_is_in_no_list_does_not_come_back_with_an_answer_older_than_it() -> None:
+    """W4."""
+    told = Told()
+    told.mirror.put(pod(9))
+    told.mirror._replace([], 12)
+    told.mirror.put(pod(10))
+    told.mirror.put(pod(11, uid="another"))
+    assert told.mirror.objects == {}
+    told.mirror.put(pod(13, uid="another"))
+    assert told.told == [(None, "9"), ("9", None), (None, "13")]
+
+
+async def test_a_list_is_believed_but_for_what_came_after_it() -> None:
+    told = Told()
+    told.mirror.remove(pod(5, uid="there after all"))
+    told.mirror.remove(pod(90, uid="gone since"))
+    told.mirror._replace([pod(6, uid="there after all"), pod(7, uid="gone since", name="b")], 50)
+    assert told.told == [(None, "6")]
+
+
 async def test_of_what_is_gone_only_the_last_is_remembered() -> None:
     told = Told()
     for number in range(GONE_MAX + 1):
