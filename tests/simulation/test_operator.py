@@ -132,7 +132,7 @@ def _check_function(world: World, thing: dict[str, Any]) -> None:
 
 
 def _no_task_failed(world: World) -> None:
-    """K3 is checked where the pod is deleted: that fails in the operator's own task."""
+    assert world.broken == []
     assert world.operator is not None
     if world.operator.done() and not world.operator.cancelled():
         world.operator.result()
@@ -384,6 +384,74 @@ async def _old_watch(starts: bool) -> None:
     assert ("deletionTimestamp" in world.api.objects[PODS, "agent-1"]["metadata"]) is not starts
     assert world.failed == (set() if starts else {"agent-1"})
     await _end(world)
+
+
+def test_no_patience_runs_on_while_the_api_server_is_away() -> None:
+    virtual_time.run(_outage())
+
+
+async def _outage() -> None:
+    """It comes back with what it knew before: kubelets tell it only then what has happened."""
+    world = await _calm_world()
+    world.api.on_pod = lambda pod: None
+    world.want(1)
+    await asyncio.sleep(1.0)
+    await _cut_off(world)
+    await asyncio.sleep(5.0)
+    world.api.change(PODS, "agent-1", lambda pod: pod["status"].update(phase="Running"))
+    await asyncio.sleep(60.0)
+    assert "deletionTimestamp" not in world.api.objects[PODS, "agent-1"]["metadata"]
+    assert world.failed == set()
+    await _end(world)
+
+
+def test_an_operator_that_was_cut_off_hears_of_gateways_before_it_clears_away() -> None:
+    virtual_time.run(_cut_off_from_gateways())
+
+
+async def _cut_off_from_gateways() -> None:
+    world = await _claimed()
+    world.api.delete_function("hello")
+    world.engine.gateways.close()
+    await _cut_off(world)
+    await asyncio.sleep(5.0)
+    await _end(world)
+
+
+def test_an_operator_that_was_cut_off_sees_new_gateways_before_it_clears_away() -> None:
+    virtual_time.run(_another_gateway())
+
+
+async def _another_gateway() -> None:
+    """One that it has not seen yet took the environment."""
+    world = await _claimed()
+    world.gateway.remove("agent-1")
+    await _cut_off(world)
+    await asyncio.sleep(5.0)
+    assert "deletionTimestamp" not in world.api.objects[PODS, "agent-1"]["metadata"]
+    await _end(world)
+
+
+async def _claimed() -> World:
+    """`agent-1` is an environment of `hello`."""
+    world = await _calm_world()
+    world.api.make(FUNCTIONS, function("hello"))
+    world.want(1)
+    await asyncio.sleep(20.0)
+    world.claim("hello")
+    await asyncio.sleep(5.0)
+    assert world.gateway.agents["agent-1"].state == "claimed"
+    return world
+
+
+async def _cut_off(world: World) -> None:
+    """From the API server, until the operator has its Lease again."""
+    world.api.away = True
+    await asyncio.sleep(10.0)
+    world.acts = False
+    await asyncio.sleep(130.0)
+    world.api.away = False
+    world.elect()
 
 
 def test_a_pod_that_was_made_before_is_taken_as_made() -> None:
