@@ -59,6 +59,10 @@ class ResizeRefused(Exception):
     """The API server will not resize the pod."""
 
 
+class NotAwaited(Exception):
+    """The gateway waits for the agent no longer: it may have it. Its census tells."""
+
+
 class NotLeading(Exception):
     """Another operator may act by now, so this one must not."""
 
@@ -104,7 +108,7 @@ class Cluster:
         self,
         api: KubernetesApi,
         sink: Sink,
-        report_failure: Callable[[str, str, Any], Awaitable[None]],
+        report_failure: Callable[[str, str, Any], Awaitable[bool]],
         *,
         namespace: str,
         instance: str,
@@ -137,7 +141,7 @@ class Cluster:
             self._sink.remove(kinds.PODS, self._namespace, name, uid)
 
     async def perform(self, change: Change) -> None:
-        """Raises `KubernetesError`, `GatewayUnreachable`, `PodRefused`, `ResizeRefused` or `NotLeading`."""
+        """Raises `KubernetesError`, `GatewayUnreachable`, `PodRefused`, `ResizeRefused`, `NotAwaited` or `NotLeading`."""
         if not self._may_act():
             raise NotLeading
         match change:
@@ -151,7 +155,8 @@ class Cluster:
                 await self._delete_pod(change)
             case ReportFailure():
                 log.warning("no environment", agent=change.agent, pool=change.pool, reason=change.trouble.reason)
-                await self._report_failure(change.gateway, change.agent, change.trouble)
+                if not await self._report_failure(change.gateway, change.agent, change.trouble):
+                    raise NotAwaited
             case LeaveAlone():
                 log.warning("no room", pool=change.pool, reason=change.trouble.reason)
             case SetFinalizers():

@@ -12,7 +12,7 @@ from lambent_core import dedicated_pools
 from lambent_core.dedicated_pools import DedicatedPool
 from lambent_operator.census import Agent, Census, Touched
 from lambent_operator.changes import Change, LeaveAlone, Plan, ReportFailure, ResizePod, WriteStatus
-from lambent_operator.cluster import Cluster, PodRefused, ResizeRefused
+from lambent_operator.cluster import Cluster, NotAwaited, PodRefused, ResizeRefused
 from lambent_operator.manifests.pod import AgentSource, Link
 from lambent_operator.metrics import Metrics
 from lambent_operator.observation import Key, Observation
@@ -319,8 +319,14 @@ class Reconciler:
                 await self._cluster.perform(change)
             except ResizeRefused as refusal:
                 await self._note_refusal(change, str(refusal))
+            except NotAwaited:
+                return None  # its census wakes the key
             if isinstance(change, WriteStatus):
                 self._written[key] = self._clock()
+            if isinstance(change, ReportFailure):
+                self._census.given_up(change.gateway, change.agent, now=self._clock())
+                if self._census.agent(change.agent) is not None:
+                    return None  # another gateway has it, and is to be told before its pod goes
             self._metrics.changes.labels(type(change).__name__).inc()
         return plan.again_seconds
 

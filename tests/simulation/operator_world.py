@@ -224,6 +224,8 @@ class World:
         self.asked = 0
         self.claims: dict[str, str] = {}
         """Function by agent: what the agent itself knows."""
+        self.on_report: Callable[[str], None] = lambda agent: None
+        """Before the gateway takes in that it can't be had."""
         self.broken: list[str] = []
         """Invariants, in words."""
         self.lost: set[str] = set()
@@ -420,11 +422,16 @@ class _Connections:
         self.close()
         self._census.remove_gateway(name, now=self._world._now())
 
-    async def report_failure(self, gateway: str, agent: str, trouble: Trouble) -> None:
+    async def report_failure(self, gateway: str, agent: str, trouble: Trouble) -> bool:
         await asyncio.sleep(self._world.chance.uniform(0, 0.02))
         if not self._world.gateway_up or self._world.chance.random() < 0.05:
             raise GatewayUnreachable("the gateway is away")
+        self._world.on_report(agent)
+        entry = self._world.gateway.agents.get(agent)
+        if entry is None or entry.state != "wanted":
+            return False
         self._world.fail(agent)
+        return True
 
     def close(self) -> None:
         if self._following is not None:

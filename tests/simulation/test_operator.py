@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import structlog
 
-from lambent_core.census import AgentEntry, Rollout
+from lambent_core.census import AgentEntry, Rollout, Snapshot
 from lambent_core.function import EnvironmentCounts
 from lambent_kube.client import Object
 from lambent_kube.resources import FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 from lambent_operator.changes import CreatePod
 from lambent_operator.cluster import Cluster, NotLeading
 from lambent_operator.plans.function import SETTLED_SECONDS
+from lambent_operator.resources import GatewayPod
 from tests.simulation import virtual_time
 from tests.simulation.operator_world import NAMESPACE, POOL, World, function, function_version, runtime_pool
 
@@ -386,6 +387,61 @@ async def _old_watch(starts: bool) -> None:
     await _end(world)
 
 
+def test_a_pod_whose_agent_is_let_in_before_the_gateway_hears_that_it_cannot_be_had_stays() -> None:
+    virtual_time.run(_let_in())
+
+
+async def _let_in() -> None:
+    world = await _calm_world()
+    world.image_there = False
+    world.on_report = world.connected  # the image came after all
+    world.want(1)
+    await asyncio.sleep(60.0)
+    assert "deletionTimestamp" not in world.api.objects[PODS, "agent-1"]["metadata"]
+    assert (world.gateway.agents["agent-1"].state, world.failed) == ("free", set())
+    assert _pool_ready(world) == "True"
+    await _end(world)
+
+
+def test_a_pod_that_goes_at_once_after_the_gateway_was_told_is_not_made_again() -> None:
+    """Though the gateway's census says a moment later that nobody wants it."""
+    virtual_time.run(_gone_at_once())
+
+
+async def _gone_at_once() -> None:
+    world = await _calm_world()
+    world.api.on_pod = lambda pod: None
+    world.api.on_delete = lambda pod: asyncio.get_running_loop().call_soon(
+        world.api.remove, PODS, pod["metadata"]["name"]
+    )
+    world.want(1)
+    await asyncio.sleep(5.0)
+    ran = {"startedAt": "2026-11-24T12:00:00Z", "finishedAt": "2026-11-24T12:01:00Z"}
+    ended = [{"state": {"terminated": {"reason": "Error", "exitCode": 1} | ran}}]
+    world.api.change(PODS, "agent-1", lambda pod: pod["status"].update(phase="Failed", containerStatuses=ended))
+    await asyncio.sleep(10.0)
+    assert (world.failed, world.api.created["agent-1"], world.api.names(PODS)) == ({"agent-1"}, 1, set())
+    await _end(world)
+
+
+def test_a_pod_that_another_gateway_wants_too_stays_until_that_was_told() -> None:
+    virtual_time.run(_wanted_by_two())
+
+
+async def _wanted_by_two() -> None:
+    world = await _calm_world()
+    world.image_there = False
+    world.want(1)
+    await asyncio.sleep(1.0)
+    census, now = world.engine.census, asyncio.get_running_loop().time()
+    census.put_gateway(GatewayPod("gateway-1", "g-1", 1, "10.0.0.2", ready=True))
+    census.connected("gateway-1", Snapshot("gateway-1", [AgentEntry("agent-1", POOL, "wanted")], {}), now=now)
+    await asyncio.sleep(30.0)
+    assert world.failed == {"agent-1"}
+    assert "deletionTimestamp" not in world.api.objects[PODS, "agent-1"]["metadata"]
+    await _end(world)
+
+
 def test_no_patience_runs_on_while_the_api_server_is_away() -> None:
     virtual_time.run(_outage())
 
@@ -471,7 +527,7 @@ async def _made_before() -> None:
         def remove(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
             raise AssertionError
 
-    async def no_report(gateway: str, agent: str, trouble: object) -> None:
+    async def no_report(gateway: str, agent: str, trouble: object) -> bool:
         raise AssertionError
 
     cluster = Cluster(
