@@ -145,14 +145,12 @@ class Reconciler:
 
     async def _agent(self, id: str) -> float | None:
         now = self._clock()
-        view = self._agent_view(id, now)
-        self._end_trouble(view.agent)
-        if (version := version_to_make(view, now=now)) is not None:
-            view = await self._with_version(view, version)
+        self._end_trouble(self._census.agent(id))
+        view = await self._looked_up(id, now)
         plan = self._agent_plan(view, now)
         if gives_up(plan) and view.pod is not None:
             await self._cluster.look_at_pod(view.pod.name, view.pod.uid)
-            view = self._agent_view(id, now)
+            view = await self._looked_up(id, now)
             plan = self._agent_plan(view, now)
         try:
             return await self._do(Key("agent", id), plan)
@@ -168,6 +166,12 @@ class Reconciler:
             pod_labels=self._pod_labels,
             now=now,
         )
+
+    async def _looked_up(self, id: str, now: float) -> AgentView:
+        """With what is not watched."""
+        view = self._agent_view(id, now)
+        name = version_to_make(view, now=now)
+        return view if name is None else await self._with_version(view, name)
 
     async def _with_version(self, view: AgentView, name: str) -> AgentView:
         thing = await self._cluster.function_version(name)

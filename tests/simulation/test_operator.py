@@ -387,6 +387,24 @@ async def _old_watch(starts: bool) -> None:
     await _end(world)
 
 
+def test_a_pod_of_a_version_that_went_unseen_is_made_again() -> None:
+    virtual_time.run(_gone_unseen())
+
+
+async def _gone_unseen() -> None:
+    world = await _calm_world()
+    world.api.on_pod = lambda pod: None
+    world.api.make(FUNCTIONS, function("hello"))
+    world.api.make(FUNCTION_VERSIONS, function_version("hello", 1))
+    world.gateway.put(AgentEntry("own-1", "function/hello/v1", "wanted"))
+    await asyncio.sleep(5.0)
+    world.api.silent = True
+    world.api.remove(PODS, "own-1")
+    await asyncio.sleep(130.0)
+    assert (world.api.created["own-1"], world.failed) == (2, set())
+    await _end(world)
+
+
 def test_a_pod_whose_agent_is_let_in_before_the_gateway_hears_that_it_cannot_be_had_stays() -> None:
     virtual_time.run(_let_in())
 
