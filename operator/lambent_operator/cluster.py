@@ -39,6 +39,7 @@ from lambent_operator.changes import (
 from lambent_operator.manifests.pod import CONTAINER, owner_reference
 from lambent_operator.quantities import resources_of
 from lambent_operator.resources import Identity
+from lambent_operator.troubles import WEBHOOK_FAILED
 
 log = structlog.get_logger(__name__)
 
@@ -175,7 +176,7 @@ class Cluster:
         except AlreadyExists:  # made before a restart, or by an answer that was lost: the watch is behind
             made = await self._api.get(kinds.PODS, self._namespace, manifest["metadata"]["name"])
         except KubernetesError as error:
-            if error.status in (400, 403, 404, 422):
+            if error.status in (400, 403, 404, 422) or (error.status >= 500 and WEBHOOK_FAILED in error.message):
                 raise PodRefused(error.message) from error
             raise
         self._sink.put(kinds.PODS, made)

@@ -59,6 +59,7 @@ class ApiServer:
         """Pods by name, over all time."""
         self.statuses: list[Object] = []
         """Patches of statuses."""
+        self.refuses_pods: KubernetesError | None = None
         self.on_pod: Callable[[Object], None] = lambda pod: None
         self.on_delete: Callable[[Object], None] = lambda pod: None
 
@@ -112,6 +113,8 @@ class ApiServer:
         name = body["metadata"]["name"]
         if (resource, name) in self.objects:
             raise AlreadyExists(409, "AlreadyExists", f"{name} is there")
+        if resource is PODS and self.refuses_pods is not None:
+            raise self.refuses_pods
         thing = copy.deepcopy(body)
         thing["metadata"] |= {"uid": f"{name}-{self.version}", "generation": 1}
         thing["metadata"].setdefault("namespace", NAMESPACE)

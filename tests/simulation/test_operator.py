@@ -14,7 +14,7 @@ import structlog
 
 from lambent_core.census import AgentEntry, Rollout, Snapshot
 from lambent_core.function import EnvironmentCounts
-from lambent_kube.client import Object
+from lambent_kube.client import KubernetesError, Object
 from lambent_kube.resources import FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 from lambent_operator.changes import CreatePod
 from lambent_operator.cluster import Cluster, NotLeading
@@ -384,6 +384,57 @@ async def _old_watch(starts: bool) -> None:
     await asyncio.sleep(130.0)
     assert ("deletionTimestamp" in world.api.objects[PODS, "agent-1"]["metadata"]) is not starts
     assert world.failed == (set() if starts else {"agent-1"})
+    await _end(world)
+
+
+def test_a_webhook_that_does_not_answer_is_told_of() -> None:
+    virtual_time.run(_failing_webhook())
+
+
+async def _failing_webhook() -> None:
+    world = await _calm_world()
+    world.api.make(FUNCTIONS, function("hello"))
+    why = 'Internal error occurred: failed calling webhook "policy.example": connection refused'
+    world.api.refuses_pods = KubernetesError(500, "InternalError", why)
+    world.want(1)
+    await asyncio.sleep(8.0)
+    assert world.failed == set(), "it may be restarted just now"
+    await asyncio.sleep(22.0)
+    assert world.failed == {"agent-1"}
+    assert _environments_ready(world) == ("False", "WebhookFailed")
+    assert _message(world).startswith(why)
+    world.api.refuses_pods = KubernetesError(500, "InternalError", "etcdserver: request timed out")
+    await asyncio.sleep(60.0)
+    world.want(1)
+    await asyncio.sleep(60.0)
+    assert world.failed == {"agent-1"}
+    world.api.refuses_pods = None
+    await asyncio.sleep(20.0)
+    assert world.gateway.agents["agent-2"].state == "free"
+    assert _environments_ready(world) == ("True", "Available")
+    await _end(world)
+
+
+def test_who_waits_for_a_pod_that_was_deleted_and_does_not_go_is_told() -> None:
+    virtual_time.run(_lost_node())
+
+
+async def _lost_node() -> None:
+    world = await _calm_world()
+    world.api.on_pod = lambda pod: None
+    world.want(1)
+    await asyncio.sleep(30.0)
+    world.delete_by_hand("agent-1")
+    await asyncio.sleep(9.0)
+    assert world.failed == set(), "it may go, and is made anew then"
+    await asyncio.sleep(6.0)
+    assert world.failed == {"agent-1"}
+    world.want(1)
+    await asyncio.sleep(1.0)
+    assert (world.api.created["agent-1"], world.api.created["agent-2"]) == (1, 1)
+    world.api.remove(PODS, "agent-1")  # the node comes back, an hour later
+    await asyncio.sleep(5.0)
+    assert world.api.names(PODS) == {"agent-2"}
     await _end(world)
 
 
