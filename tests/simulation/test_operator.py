@@ -18,6 +18,7 @@ from lambent_kube.client import KubernetesError, Object
 from lambent_kube.resources import FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 from lambent_operator.changes import CreatePod
 from lambent_operator.cluster import Cluster, NotLeading
+from lambent_operator.leader import ACT_SECONDS
 from lambent_operator.plans.function import SETTLED_SECONDS
 from lambent_operator.resources import GatewayPod
 from tests.simulation import virtual_time
@@ -66,9 +67,7 @@ async def _half_hour(seed: int) -> None:
                 await asyncio.sleep(chance.choice([1.0, 20.0, 100.0, 200.0]))
                 world.start_gateway()
             case 7:
-                world.api.away = True
-                await asyncio.sleep(chance.choice([1.0, 60.0, 200.0]))
-                world.api.away = False
+                await _cut_off(world, chance.choice([1.0, 60.0, 200.0]))
             case 8:
                 world.image_there = not world.image_there
             case 9 if world.api.names(PODS):
@@ -569,14 +568,15 @@ async def _claimed() -> World:
     return world
 
 
-async def _cut_off(world: World) -> None:
-    """From the API server, until the operator has its Lease again."""
+async def _cut_off(world: World, seconds: float = 140.0) -> None:
+    """From the API server; the operator has its Lease again at once."""
     world.api.away = True
-    await asyncio.sleep(10.0)
-    world.acts = False
-    await asyncio.sleep(130.0)
+    await asyncio.sleep(min(seconds, ACT_SECONDS))
+    world.acts = seconds < ACT_SECONDS
+    await asyncio.sleep(max(0.0, seconds - ACT_SECONDS))
     world.api.away = False
-    world.elect()
+    if not world.acts:
+        world.elect()
 
 
 def test_a_pod_that_was_made_before_is_taken_as_made() -> None:
