@@ -327,11 +327,11 @@ class Reconciler:
                 return None  # its census wakes the key
             if isinstance(change, WriteStatus):
                 self._written[key] = self._clock()
+            self._metrics.changes.labels(type(change).__name__).inc()
             if isinstance(change, ReportFailure):
                 self._census.given_up(change.gateway, change.agent, now=self._clock())
                 if self._census.agent(change.agent) is not None:
                     return None  # another gateway has it, and is to be told before its pod goes
-            self._metrics.changes.labels(type(change).__name__).inc()
         return plan.again_seconds
 
     def _ends(self, gateway: str) -> bool:
@@ -351,7 +351,7 @@ class Reconciler:
             await self._cluster.perform(resize_refused(change.function, pod, why))
 
     def _waited(self, since: float, now: float) -> float:
-        """Seconds of it that this operator looked on."""
+        """Seconds since then that this operator has acted in."""
         return now - max(since, self._acting_since)
 
     def _ago(self, since: float | None) -> float | None:

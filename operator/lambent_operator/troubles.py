@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WEBHOOK_FAILED = "failed calling webhook"
-"""The API server's words for one that does not answer, of status 500 as for all that is its own fault."""
+"""The API server's words where one does not answer, with status 500, as for what is its own fault."""
 BACK_OFF_SECONDS_MIN, BACK_OFF_SECONDS_MAX = 2.0, 60.0
 VERSION_SECONDS = 600.0
 
