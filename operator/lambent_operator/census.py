@@ -198,6 +198,14 @@ class Census:
         agents = frozenset(agent.id for agent in changes.agents) | frozenset(changes.gone)
         self._touched(Touched(agents, frozenset(functions), frozenset(pools)))
 
+    def given_up(self, gateway: str, id: str, *, now: float) -> None:
+        """The gateway was told that it can't be had, and has left off wanting it before its census says so."""
+        entry = self._gateways.get(gateway)
+        if entry is not None:
+            pools = self._pools_of(id)
+            self._remove(entry, id, now)
+            self._touched(Touched(frozenset({id}), pools=frozenset(pools)))
+
     def disconnected(self, gateway: str, *, now: float) -> None:
         entry = self._gateways.get(gateway)
         if entry is None or entry.connected_since is None:

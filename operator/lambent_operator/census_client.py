@@ -62,8 +62,8 @@ class CensusClient:
         self._stop(name)
         self._census.remove_gateway(name, now=self._clock())
 
-    async def report_failure(self, gateway: str, agent: str, trouble: Trouble) -> None:
-        """Raises `GatewayUnreachable`. That the gateway doesn't know the agent any more is as good."""
+    async def report_failure(self, gateway: str, agent: str, trouble: Trouble) -> bool:
+        """Whether the gateway waited for the agent still: else it may have it by now. Raises `GatewayUnreachable`."""
         pod = self._census.gateway_pod(gateway)
         if pod is None or not pod.ip:
             raise GatewayUnreachable(f"gateway {gateway} has no pod with an address")
@@ -77,6 +77,7 @@ class CensusClient:
                 if response.status >= 300 and response.status != 404:
                     words = (await response.text())[:200]
                     raise GatewayUnreachable(f"gateway {gateway} answered {response.status}: {words}")
+                return response.status != 404
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise GatewayUnreachable(f"gateway {gateway}: {str(error) or type(error).__name__}") from error
 

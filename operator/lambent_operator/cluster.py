@@ -39,6 +39,7 @@ from lambent_operator.changes import (
 from lambent_operator.manifests.pod import CONTAINER, owner_reference
 from lambent_operator.quantities import resources_of
 from lambent_operator.resources import Identity
+from lambent_operator.troubles import WEBHOOK_FAILED
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,10 @@ class PodRefused(Exception):
 
 class ResizeRefused(Exception):
     """The API server will not resize the pod."""
+
+
+class NotAwaited(Exception):
+    """The gateway waits for the agent no longer: it may have it. Its census tells."""
 
 
 class NotLeading(Exception):
@@ -104,7 +109,7 @@ class Cluster:
         self,
         api: KubernetesApi,
         sink: Sink,
-        report_failure: Callable[[str, str, Any], Awaitable[None]],
+        report_failure: Callable[[str, str, Any], Awaitable[bool]],
         *,
         namespace: str,
         instance: str,
@@ -137,7 +142,7 @@ class Cluster:
             self._sink.remove(kinds.PODS, self._namespace, name, uid)
 
     async def perform(self, change: Change) -> None:
-        """Raises `KubernetesError`, `GatewayUnreachable`, `PodRefused`, `ResizeRefused` or `NotLeading`."""
+        """Raises `KubernetesError`, `GatewayUnreachable`, `PodRefused`, `ResizeRefused`, `NotAwaited` or `NotLeading`."""
         if not self._may_act():
             raise NotLeading
         match change:
@@ -151,7 +156,8 @@ class Cluster:
                 await self._delete_pod(change)
             case ReportFailure():
                 log.warning("no environment", agent=change.agent, pool=change.pool, reason=change.trouble.reason)
-                await self._report_failure(change.gateway, change.agent, change.trouble)
+                if not await self._report_failure(change.gateway, change.agent, change.trouble):
+                    raise NotAwaited
             case LeaveAlone():
                 log.warning("no room", pool=change.pool, reason=change.trouble.reason)
             case SetFinalizers():
@@ -170,7 +176,7 @@ class Cluster:
         except AlreadyExists:  # made before a restart, or by an answer that was lost: the watch is behind
             made = await self._api.get(kinds.PODS, self._namespace, manifest["metadata"]["name"])
         except KubernetesError as error:
-            if error.status in (400, 403, 404, 422):
+            if error.status in (400, 403, 404, 422) or (error.status >= 500 and WEBHOOK_FAILED in error.message):
                 raise PodRefused(error.message) from error
             raise
         self._sink.put(kinds.PODS, made)

@@ -47,7 +47,7 @@ class Operator:
             self._changes,
             namespace=settings.system_namespace,
             me=settings.pod_name,
-            elected=lambda: self._engine.reconciler.wake_everything(),
+            elected=lambda: self._engine.reconciler.elected(),
             clock=clock.monotonic,
             timestamp=clock.timestamp_micro,
         )

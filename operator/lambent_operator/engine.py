@@ -34,7 +34,7 @@ STATUSES_PARALLEL_MAX = 4
 
 
 class GatewayConnections(Gateways, Protocol):
-    async def report_failure(self, gateway: str, agent: str, trouble: Trouble) -> None: ...
+    async def report_failure(self, gateway: str, agent: str, trouble: Trouble) -> bool: ...
 
 
 class Clock(Protocol):

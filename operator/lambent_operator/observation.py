@@ -201,6 +201,8 @@ class Observation:
 
 
 def _reason(pod: Pod) -> str | None:
+    if pod.deleting:
+        return "PodDeleted"
     return pod.trouble.reason if pod.trouble is not None else None
 
 

@@ -12,7 +12,7 @@ from lambent_core import dedicated_pools
 from lambent_core.dedicated_pools import DedicatedPool
 from lambent_operator.census import Agent, Census, Touched
 from lambent_operator.changes import Change, LeaveAlone, Plan, ReportFailure, ResizePod, WriteStatus
-from lambent_operator.cluster import Cluster, PodRefused, ResizeRefused
+from lambent_operator.cluster import Cluster, NotAwaited, PodRefused, ResizeRefused
 from lambent_operator.manifests.pod import AgentSource, Link
 from lambent_operator.metrics import Metrics
 from lambent_operator.observation import Key, Observation
@@ -65,6 +65,8 @@ class Reconciler:
         self._may_act = may_act
         self._clock = clock
         self._timestamp = timestamp
+        self._acting_since = clock()
+        """No patience runs before: while it doesn't act it may not see, and as little may whoever else lacks the API server."""
         self._troubles = Troubles()
         self._written: dict[Key, float] = {}
         """When a status was written last."""
@@ -86,6 +88,11 @@ class Reconciler:
         return again_seconds
 
     # Who is woken
+
+    def elected(self) -> None:
+        """This operator acts from now on, for the first time or again."""
+        self._acting_since = self._clock()
+        self.wake_everything()
 
     def wake_everything(self) -> None:
         for id in {*self._census.agents(), *(name for name, _ in self._observation.pods.items())}:
@@ -138,14 +145,12 @@ class Reconciler:
 
     async def _agent(self, id: str) -> float | None:
         now = self._clock()
-        view = self._agent_view(id, now)
-        self._end_trouble(view.agent)
-        if (version := version_to_make(view, now=now)) is not None:
-            view = await self._with_version(view, version)
+        self._end_trouble(self._census.agent(id))
+        view = await self._looked_up(id, now)
         plan = self._agent_plan(view, now)
         if gives_up(plan) and view.pod is not None:
             await self._cluster.look_at_pod(view.pod.name, view.pod.uid)
-            view = self._agent_view(id, now)
+            view = await self._looked_up(id, now)
             plan = self._agent_plan(view, now)
         try:
             return await self._do(Key("agent", id), plan)
@@ -161,6 +166,12 @@ class Reconciler:
             pod_labels=self._pod_labels,
             now=now,
         )
+
+    async def _looked_up(self, id: str, now: float) -> AgentView:
+        """With what is not watched."""
+        view = self._agent_view(id, now)
+        name = version_to_make(view, now=now)
+        return view if name is None else await self._with_version(view, name)
 
     async def _with_version(self, view: AgentView, name: str) -> AgentView:
         thing = await self._cluster.function_version(name)
@@ -180,9 +191,9 @@ class Reconciler:
             pod=pod,
             missing_seconds=None
             if missing_since is None or pod is None
-            else now - max(missing_since, self._observation.seen_since(id)),
-            pod_seconds=0.0 if pod is None else now - self._observation.seen_since(id),
-            trouble_seconds=0.0 if pod is None else now - self._observation.trouble_since(id),
+            else self._waited(max(missing_since, self._observation.seen_since(id)), now),
+            pod_seconds=0.0 if pod is None else self._waited(self._observation.seen_since(id), now),
+            trouble_seconds=0.0 if pod is None else self._waited(self._observation.trouble_since(id), now),
             resize_refused=pod is not None and self._resize_refused.get(id) == pod.uid,
         )
         if agent is None:
@@ -193,7 +204,7 @@ class Reconciler:
         return replace(
             view,
             gateway=self._census.gateway_pod(agent.gateway) if connected else None,
-            wanted_seconds=now - agent.since,
+            wanted_seconds=self._waited(agent.since, now),
             function=function,
             runtime_pool=self._runtime_pool_of(told.pool, function),
             pool_trouble=self._troubles.pools.get(told.pool),
@@ -213,6 +224,7 @@ class Reconciler:
             return Plan()
         pool = self._pool_for(function)
         trouble, own = self._trouble_of(function, pool)
+        away_since = self._census.away_since
         view = FunctionView(
             function,
             pool,
@@ -223,7 +235,7 @@ class Reconciler:
             version=own.version if own is not None else None,
             counts=self._census.counts(function.name),
             complete_seconds=self._ago(self._census.complete_since),
-            away_seconds=self._ago(self._census.away_since),
+            away_seconds=None if away_since is None else self._waited(away_since, self._clock()),
             claims=self._census.claimed_by(function.uid),
             init_error=self._census.init_error(function.uid),
             rollout=self._census.rollout(function.name, function.revision),
@@ -258,7 +270,7 @@ class Reconciler:
             if pod.owner_uid in (None, function.uid):
                 since = self._census.missing_since(pod.name)
                 seen = self._observation.seen_since(pod.name)
-                pods.append((pod, None if since is None else self._clock() - max(since, seen)))
+                pods.append((pod, None if since is None else self._waited(max(since, seen), self._clock())))
         return tuple(pods)
 
     def _trouble_of(
@@ -311,9 +323,15 @@ class Reconciler:
                 await self._cluster.perform(change)
             except ResizeRefused as refusal:
                 await self._note_refusal(change, str(refusal))
+            except NotAwaited:
+                return None  # its census wakes the key
             if isinstance(change, WriteStatus):
                 self._written[key] = self._clock()
             self._metrics.changes.labels(type(change).__name__).inc()
+            if isinstance(change, ReportFailure):
+                self._census.given_up(change.gateway, change.agent, now=self._clock())
+                if self._census.agent(change.agent) is not None:
+                    return None  # another gateway has it, and is to be told before its pod goes
         return plan.again_seconds
 
     def _ends(self, gateway: str) -> bool:
@@ -331,6 +349,10 @@ class Reconciler:
         pod = self._observation.pods.get(change.name)
         if pod is not None and pod.uid == change.uid:
             await self._cluster.perform(resize_refused(change.function, pod, why))
+
+    def _waited(self, since: float, now: float) -> float:
+        """Seconds since then that this operator has acted in."""
+        return now - max(since, self._acting_since)
 
     def _ago(self, since: float | None) -> float | None:
         return None if since is None else self._clock() - since

@@ -6,7 +6,8 @@ Why environments can't be had, what to do about it, and how long a pool that fai
     T3  pods that fail together count once
     T4  the first agent of the pool that connects ends the trouble
     T5  that of a published version ends by itself `VERSION_SECONDS` after it was met with: nobody changes a version, they turn from it
-    T6  for a pod that its agent gave up, no pool is left alone: that says who was away a minute ago, and nothing of the next pod
+    T6  for a pod that its agent gave up, or that somebody deleted, no pool is left alone: that says who was away a minute ago, or that
+        a node is, and nothing of the next pod
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+WEBHOOK_FAILED = "failed calling webhook"
+"""The API server's words where one does not answer, with status 500, as for what is its own fault."""
 BACK_OFF_SECONDS_MIN, BACK_OFF_SECONDS_MAX = 2.0, 60.0
 VERSION_SECONDS = 600.0
 
@@ -82,6 +85,10 @@ KINDS: Mapping[str, Kind] = {
     "PodRefused": Kind(
         "The API server's message says which rule refused it; change the function, the RuntimePool or the rule."
     ),
+    "WebhookFailed": Kind(
+        "Start what serves this admission webhook, have it leave the functions' namespace out, or set its failurePolicy to Ignore.",
+        _SETTING_SECONDS,
+    ),
     "RuntimeUnavailable": Kind("Create a RuntimePool that offers the runtime, or choose a runtime that is offered."),
     "EnvironmentEnded": Kind(
         "Look at the RuntimePool's image and command, and that the pod reaches the gateway's link port.",
@@ -89,6 +96,11 @@ KINDS: Mapping[str, Kind] = {
     ),
     "GatewayNotFound": Kind(
         "The gateway or the Kubernetes API was away; if neither was, look whether pods reach the gateway's link port.",
+        passing=True,
+    ),
+    "PodDeleted": Kind(
+        "Its node may be lost; if not, look who deletes pods. Another is made under another name.",
+        _SETTING_SECONDS,
         passing=True,
     ),
     "StartTimeout": Kind(
@@ -162,6 +174,7 @@ def trouble_of_pod(status: Mapping[str, Any], *, own_image: bool = False) -> Tro
 def trouble_of_refusal(message: str) -> Trouble:
     """From the API server's words when it refused to make a pod."""
     known = {
+        WEBHOOK_FAILED: "WebhookFailed",
         "exceeded quota": "QuotaExceeded",
         "violates PodSecurity": "PodSecurityViolation",
         "error looking up service account": "ServiceAccountMissing",

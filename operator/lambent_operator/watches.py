@@ -20,6 +20,11 @@ from lambent_kube.config import ClusterAccess
 
 Register = Callable[[kopf.OperatorRegistry], None]
 
+CONNECT_SECONDS_MAX = 5.0
+"""
+An attempt that nothing answers, as where an API server's machine is without power, would take kopf five minutes. The Lease is back within
+seconds, and what is seen must not be older than the patience that runs from then.
+"""
 WORKER_IDLE_SECONDS = 0.05
 """kopf has a task for each object that an event came of; without daemons or retries it has nothing to stay for."""
 
@@ -62,6 +67,7 @@ async def watch(
     settings.queueing.idle_timeout = WORKER_IDLE_SECONDS
     settings.watching.chunk_size = PAGE_OBJECTS
     settings.networking.error_backoffs = pauses
+    settings.networking.connect_timeout = CONNECT_SECONDS_MAX
     settings.watching.label_selectors["", "v1", "pods"] = pod_selector
     await kopf.operator(
         registry=registry,

@@ -59,6 +59,7 @@ class ApiServer:
         """Pods by name, over all time."""
         self.statuses: list[Object] = []
         """Patches of statuses."""
+        self.refuses_pods: KubernetesError | None = None
         self.on_pod: Callable[[Object], None] = lambda pod: None
         self.on_delete: Callable[[Object], None] = lambda pod: None
 
@@ -112,6 +113,8 @@ class ApiServer:
         name = body["metadata"]["name"]
         if (resource, name) in self.objects:
             raise AlreadyExists(409, "AlreadyExists", f"{name} is there")
+        if resource is PODS and self.refuses_pods is not None:
+            raise self.refuses_pods
         thing = copy.deepcopy(body)
         thing["metadata"] |= {"uid": f"{name}-{self.version}", "generation": 1}
         thing["metadata"].setdefault("namespace", NAMESPACE)
@@ -224,10 +227,17 @@ class World:
         self.asked = 0
         self.claims: dict[str, str] = {}
         """Function by agent: what the agent itself knows."""
+        self.on_report: Callable[[str], None] = lambda agent: None
+        """Before the gateway takes in that it can't be had."""
+        self.broken: list[str] = []
+        """Invariants, in words."""
         self.lost: set[str] = set()
         """Pods that somebody deleted."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.operator: asyncio.Task[None] | None = None
+        self.engine: Engine
+        self.acts = True
+        """Whether the operator has its Lease."""
 
     # The gateway
 
@@ -328,7 +338,8 @@ class World:
         """K3, whatever the operator knew."""
         name, finished = pod["metadata"]["name"], pod["status"]["phase"] in ("Succeeded", "Failed")
         has = self.gateway_up and name in self.gateway.agents
-        assert finished or not has, f"K3: {name} is deleted, and the gateway has it: {self.gateway.agents[name]}"
+        if has and not finished:
+            self.broken.append(f"K3: {name} is deleted, and the gateway has it: {self.gateway.agents[name]}")
 
     def delete_by_hand(self, name: str) -> None:
         self.lost.add(name)
@@ -344,9 +355,13 @@ class World:
         self.operator.cancel()
         await asyncio.gather(self.operator, return_exceptions=True)
 
+    def elect(self) -> None:
+        self.acts = True
+        self.engine.reconciler.elected()
+
     async def _operate(self) -> None:
         listed = asyncio.Event()
-        engine = Engine(
+        self.engine = engine = Engine(
             self.api,
             lambda census: _Connections(self, census),
             Metrics(CollectorRegistry()),
@@ -355,7 +370,7 @@ class World:
             link=Link(9001, "link:9001"),
             source=AgentSource("lambent"),
             pod_labels={},
-            may_act=lambda: True,
+            may_act=lambda: self.acts,
             clock=Clock(),
             chance=self.chance.random,
         )
@@ -410,11 +425,16 @@ class _Connections:
         self.close()
         self._census.remove_gateway(name, now=self._world._now())
 
-    async def report_failure(self, gateway: str, agent: str, trouble: Trouble) -> None:
+    async def report_failure(self, gateway: str, agent: str, trouble: Trouble) -> bool:
         await asyncio.sleep(self._world.chance.uniform(0, 0.02))
         if not self._world.gateway_up or self._world.chance.random() < 0.05:
             raise GatewayUnreachable("the gateway is away")
+        self._world.on_report(agent)
+        entry = self._world.gateway.agents.get(agent)
+        if entry is None or entry.state != "wanted":
+            return False
         self._world.fail(agent)
+        return True
 
     def close(self) -> None:
         if self._following is not None:

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import structlog
 
-from lambent_core.census import AgentEntry, Rollout
+from lambent_core.census import AgentEntry, Rollout, Snapshot
 from lambent_core.function import EnvironmentCounts
-from lambent_kube.client import Object
+from lambent_kube.client import KubernetesError, Object
 from lambent_kube.resources import FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 from lambent_operator.changes import CreatePod
 from lambent_operator.cluster import Cluster, NotLeading
+from lambent_operator.leader import ACT_SECONDS
 from lambent_operator.plans.function import SETTLED_SECONDS
+from lambent_operator.resources import GatewayPod
 from tests.simulation import virtual_time
 from tests.simulation.operator_world import NAMESPACE, POOL, World, function, function_version, runtime_pool
 
@@ -65,9 +67,7 @@ async def _half_hour(seed: int) -> None:
                 await asyncio.sleep(chance.choice([1.0, 20.0, 100.0, 200.0]))
                 world.start_gateway()
             case 7:
-                world.api.away = True
-                await asyncio.sleep(chance.choice([1.0, 60.0, 200.0]))
-                world.api.away = False
+                await _cut_off(world, chance.choice([1.0, 60.0, 200.0]))
             case 8:
                 world.image_there = not world.image_there
             case 9 if world.api.names(PODS):
@@ -132,7 +132,7 @@ def _check_function(world: World, thing: dict[str, Any]) -> None:
 
 
 def _no_task_failed(world: World) -> None:
-    """K3 is checked where the pod is deleted: that fails in the operator's own task."""
+    assert world.broken == []
     assert world.operator is not None
     if world.operator.done() and not world.operator.cancelled():
         world.operator.result()
@@ -386,6 +386,199 @@ async def _old_watch(starts: bool) -> None:
     await _end(world)
 
 
+def test_a_webhook_that_does_not_answer_is_told_of() -> None:
+    virtual_time.run(_failing_webhook())
+
+
+async def _failing_webhook() -> None:
+    world = await _calm_world()
+    world.api.make(FUNCTIONS, function("hello"))
+    why = 'Internal error occurred: failed calling webhook "policy.example": connection refused'
+    world.api.refuses_pods = KubernetesError(500, "InternalError", why)
+    world.want(1)
+    await asyncio.sleep(8.0)
+    assert world.failed == set(), "it may be restarted just now"
+    await asyncio.sleep(22.0)
+    assert world.failed == {"agent-1"}
+    assert _environments_ready(world) == ("False", "WebhookFailed")
+    assert _message(world).startswith(why)
+    world.api.refuses_pods = KubernetesError(500, "InternalError", "etcdserver: request timed out")
+    await asyncio.sleep(60.0)
+    world.want(1)
+    await asyncio.sleep(60.0)
+    assert world.failed == {"agent-1"}
+    world.api.refuses_pods = None
+    await asyncio.sleep(20.0)
+    assert world.gateway.agents["agent-2"].state == "free"
+    assert _environments_ready(world) == ("True", "Available")
+    await _end(world)
+
+
+def test_who_waits_for_a_pod_that_was_deleted_and_does_not_go_is_told() -> None:
+    virtual_time.run(_lost_node())
+
+
+async def _lost_node() -> None:
+    world = await _calm_world()
+    world.api.on_pod = lambda pod: None
+    world.want(1)
+    await asyncio.sleep(30.0)
+    world.delete_by_hand("agent-1")
+    await asyncio.sleep(9.0)
+    assert world.failed == set(), "it may go, and is made anew then"
+    await asyncio.sleep(6.0)
+    assert world.failed == {"agent-1"}
+    world.want(1)
+    await asyncio.sleep(1.0)
+    assert (world.api.created["agent-1"], world.api.created["agent-2"]) == (1, 1)
+    world.api.remove(PODS, "agent-1")  # the node comes back, an hour later
+    await asyncio.sleep(5.0)
+    assert world.api.names(PODS) == {"agent-2"}
+    await _end(world)
+
+
+def test_a_pod_of_a_version_that_went_unseen_is_made_again() -> None:
+    virtual_time.run(_gone_unseen())
+
+
+async def _gone_unseen() -> None:
+    world = await _calm_world()
+    world.api.on_pod = lambda pod: None
+    world.api.make(FUNCTIONS, function("hello"))
+    world.api.make(FUNCTION_VERSIONS, function_version("hello", 1))
+    world.gateway.put(AgentEntry("own-1", "function/hello/v1", "wanted"))
+    await asyncio.sleep(5.0)
+    world.api.silent = True
+    world.api.remove(PODS, "own-1")
+    await asyncio.sleep(130.0)
+    assert (world.api.created["own-1"], world.failed) == (2, set())
+    await _end(world)
+
+
+def test_a_pod_whose_agent_is_let_in_before_the_gateway_hears_that_it_cannot_be_had_stays() -> None:
+    virtual_time.run(_let_in())
+
+
+async def _let_in() -> None:
+    world = await _calm_world()
+    world.image_there = False
+    world.on_report = world.connected  # the image came after all
+    world.want(1)
+    await asyncio.sleep(60.0)
+    assert "deletionTimestamp" not in world.api.objects[PODS, "agent-1"]["metadata"]
+    assert (world.gateway.agents["agent-1"].state, world.failed) == ("free", set())
+    assert _pool_ready(world) == "True"
+    await _end(world)
+
+
+def test_a_pod_that_goes_at_once_after_the_gateway_was_told_is_not_made_again() -> None:
+    """Though the gateway's census says a moment later that nobody wants it."""
+    virtual_time.run(_gone_at_once())
+
+
+async def _gone_at_once() -> None:
+    world = await _calm_world()
+    world.api.on_pod = lambda pod: None
+    world.api.on_delete = lambda pod: asyncio.get_running_loop().call_soon(
+        world.api.remove, PODS, pod["metadata"]["name"]
+    )
+    world.want(1)
+    await asyncio.sleep(5.0)
+    ran = {"startedAt": "2026-11-24T12:00:00Z", "finishedAt": "2026-11-24T12:01:00Z"}
+    ended = [{"state": {"terminated": {"reason": "Error", "exitCode": 1} | ran}}]
+    world.api.change(PODS, "agent-1", lambda pod: pod["status"].update(phase="Failed", containerStatuses=ended))
+    await asyncio.sleep(10.0)
+    assert (world.failed, world.api.created["agent-1"], world.api.names(PODS)) == ({"agent-1"}, 1, set())
+    await _end(world)
+
+
+def test_a_pod_that_another_gateway_wants_too_stays_until_that_was_told() -> None:
+    virtual_time.run(_wanted_by_two())
+
+
+async def _wanted_by_two() -> None:
+    world = await _calm_world()
+    world.image_there = False
+    world.want(1)
+    await asyncio.sleep(1.0)
+    census, now = world.engine.census, asyncio.get_running_loop().time()
+    census.put_gateway(GatewayPod("gateway-1", "g-1", 1, "10.0.0.2", ready=True))
+    census.connected("gateway-1", Snapshot("gateway-1", [AgentEntry("agent-1", POOL, "wanted")], {}), now=now)
+    await asyncio.sleep(30.0)
+    assert world.failed == {"agent-1"}
+    assert "deletionTimestamp" not in world.api.objects[PODS, "agent-1"]["metadata"]
+    await _end(world)
+
+
+def test_no_patience_runs_on_while_the_api_server_is_away() -> None:
+    virtual_time.run(_outage())
+
+
+async def _outage() -> None:
+    """It comes back with what it knew before: kubelets tell it only then what has happened."""
+    world = await _calm_world()
+    world.api.on_pod = lambda pod: None
+    world.want(1)
+    await asyncio.sleep(1.0)
+    await _cut_off(world)
+    await asyncio.sleep(5.0)
+    world.api.change(PODS, "agent-1", lambda pod: pod["status"].update(phase="Running"))
+    await asyncio.sleep(60.0)
+    assert "deletionTimestamp" not in world.api.objects[PODS, "agent-1"]["metadata"]
+    assert world.failed == set()
+    await _end(world)
+
+
+def test_an_operator_that_was_cut_off_hears_of_gateways_before_it_clears_away() -> None:
+    virtual_time.run(_cut_off_from_gateways())
+
+
+async def _cut_off_from_gateways() -> None:
+    world = await _claimed()
+    world.api.delete_function("hello")
+    world.engine.gateways.close()
+    await _cut_off(world)
+    await asyncio.sleep(5.0)
+    await _end(world)
+
+
+def test_an_operator_that_was_cut_off_sees_new_gateways_before_it_clears_away() -> None:
+    virtual_time.run(_another_gateway())
+
+
+async def _another_gateway() -> None:
+    """One that it has not seen yet took the environment."""
+    world = await _claimed()
+    world.gateway.remove("agent-1")
+    await _cut_off(world)
+    await asyncio.sleep(5.0)
+    assert "deletionTimestamp" not in world.api.objects[PODS, "agent-1"]["metadata"]
+    await _end(world)
+
+
+async def _claimed() -> World:
+    """`agent-1` is an environment of `hello`."""
+    world = await _calm_world()
+    world.api.make(FUNCTIONS, function("hello"))
+    world.want(1)
+    await asyncio.sleep(20.0)
+    world.claim("hello")
+    await asyncio.sleep(5.0)
+    assert world.gateway.agents["agent-1"].state == "claimed"
+    return world
+
+
+async def _cut_off(world: World, seconds: float = 140.0) -> None:
+    """From the API server; the operator has its Lease again at once."""
+    world.api.away = True
+    await asyncio.sleep(min(seconds, ACT_SECONDS))
+    world.acts = seconds < ACT_SECONDS
+    await asyncio.sleep(max(0.0, seconds - ACT_SECONDS))
+    world.api.away = False
+    if not world.acts:
+        world.elect()
+
+
 def test_a_pod_that_was_made_before_is_taken_as_made() -> None:
     virtual_time.run(_made_before())
 
@@ -403,7 +596,7 @@ async def _made_before() -> None:
         def remove(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
             raise AssertionError
 
-    async def no_report(gateway: str, agent: str, trouble: object) -> None:
+    async def no_report(gateway: str, agent: str, trouble: object) -> bool:
         raise AssertionError
 
     cluster = Cluster(

@@ -73,7 +73,7 @@ def plan_agent(
     agent, pod = view.agent, view.pod
     if agent is None:
         return _plan_missing(view)
-    if pod is not None and pod.deleting:
+    if pod is not None and pod.deleting and agent.told.state != "wanted":
         return Plan()
     if agent.told.state != "wanted":
         return _plan_connected(view, agent)
@@ -92,6 +92,8 @@ def plan_refused(view: AgentView, trouble: Trouble) -> Plan:
     if agent is None:
         return Plan()
     if view.wanted_seconds < trouble.patience_seconds:
+        if not trouble.kind.capacity:
+            return Plan(again_seconds=LOOK_AGAIN_SECONDS)  # were the pool left alone, all would be told at once
         return Plan([LeaveAlone(agent.told.pool, trouble)], LOOK_AGAIN_SECONDS)
     return Plan([ReportFailure(agent.told.id, agent.gateway, agent.told.pool, trouble)])
 
@@ -190,7 +192,9 @@ def _not_there(own: DedicatedPool) -> str:
 
 def _plan_starting(view: AgentView, agent: Agent, pod: Pod) -> Plan:
     trouble, seconds = pod.trouble, view.trouble_seconds
-    if pod.finished:
+    if pod.deleting:
+        trouble = Trouble("PodDeleted", f"The pod {pod.name} was deleted before it connected, and is still there")
+    elif pod.finished:
         why = f"The pod {pod.name} ended before it connected: {pod.ended}"
         gave_up = pod.ran_seconds >= AGENT_PATIENCE_SECONDS - 1.0  # the kubelet tells whole seconds
         reason = "GatewayNotFound" if gave_up else "EnvironmentEnded"
@@ -203,7 +207,7 @@ def _plan_starting(view: AgentView, agent: Agent, pod: Pod) -> Plan:
     if seconds < trouble.patience_seconds:
         return Plan(again_seconds=trouble.patience_seconds - seconds)
     failure = ReportFailure(agent.told.id, agent.gateway, agent.told.pool, trouble)
-    return Plan([failure, DeletePod(pod.name, pod.uid)])
+    return Plan([failure] if pod.deleting else [failure, DeletePod(pod.name, pod.uid)])
 
 
 def _plan_connected(view: AgentView, agent: Agent) -> Plan:

@@ -87,6 +87,20 @@ def test_an_agent_of_another_pool_than_it_was_touches_both() -> None:
     assert listening.news() == [touched(pools="pq")]
 
 
+def test_who_was_given_up_is_wanted_by_who_was_not_told_alone() -> None:
+    listening = connected(WANTED)
+    census = listening.census
+    census.put_gateway(SECOND)
+    census.connected(SECOND.name, snapshot(WANTED), now=2.0)
+    listening.news()
+    census.given_up(GATEWAY.name, "a", now=3.0)
+    assert census.agent("a") == Agent(WANTED, SECOND.name, since=2.0, connected_since=None)
+    census.given_up(SECOND.name, "a", now=4.0)
+    assert (census.agent("a"), census.pool_counts("p"), census.missing_since("a")) == (None, (0, 0), 4.0)
+    census.given_up("gateway-2", "a", now=5.0)  # gone meanwhile
+    assert listening.news() == [touched(), touched()]
+
+
 def test_only_a_claim_claims() -> None:
     """A pod of the function's own is for it before it runs its code."""
     census = connected(AgentEntry("a", "p", "wanted", "hello", "f-1"), AgentEntry("b", "p", "claimed")).census

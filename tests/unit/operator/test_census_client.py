@@ -163,9 +163,9 @@ async def test_failures_are_told(server: Server, following: Following) -> None:
     with pytest.raises(GatewayUnreachable):
         await following.client.report_failure("gateway-0", "a", trouble)
     following.census.put_gateway(POD)
-    await following.client.report_failure("gateway-0", "a", trouble)
-    server.status = 404  # it doesn't want the agent any more
-    await following.client.report_failure("gateway-0", "b", trouble)
+    assert await following.client.report_failure("gateway-0", "a", trouble)
+    server.status = 404  # it doesn't want the agent any more, or has it
+    assert not await following.client.report_failure("gateway-0", "b", trouble)
     assert server.failures == [
         ("a", {"reason": "ImagePullFailed", "message": trouble.note}),
         ("b", {"reason": "ImagePullFailed", "message": trouble.note}),

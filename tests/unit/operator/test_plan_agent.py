@@ -71,8 +71,15 @@ def test_what_a_gateway_wanted_that_is_away_is_not_made() -> None:
     assert plan(agent=wanted(), gateway=None) == Plan()
 
 
-def test_a_pod_that_is_going_is_waited_for() -> None:
-    assert plan(agent=wanted(), pod=pod(deleting=True)) == Plan()
+def test_a_pod_that_is_going_is_waited_for_a_little() -> None:
+    """Then it is made anew under its name. On a lost node it never goes, and somebody waits."""
+    going = pod(phase="Pending", deleting=True)
+    assert plan(agent=wanted(), pod=going, pod_seconds=300.0) == Plan([], 10.0)
+    why = Trouble("PodDeleted", "The pod a was deleted before it connected, and is still there")
+    for stays in (going, pod(deleting=True), pod(phase="Failed", deleting=True), pod(deleting=True, trouble=PULL)):
+        assert plan(agent=wanted(), pod=stays, trouble_seconds=10.0) == Plan([failure(why)])
+    assert plan(agent=wanted(), pod=going, trouble_seconds=10.0, gateway=None) == Plan()
+    assert plan(agent=free(), pod=going, trouble_seconds=10.0) == Plan()
 
 
 def test_a_pool_or_function_that_nobody_knows_is_waited_for_a_little() -> None:
@@ -182,6 +189,13 @@ def test_who_wants_a_pod_that_a_quota_refuses_waits_as_for_a_node() -> None:
     waits = AgentView("a", agent=wanted(), wanted_seconds=24.0)
     assert plan_refused(waits, QUOTA) == Plan([LeaveAlone("python3.11", QUOTA)], 1.0)
     assert plan_refused(replace(waits, wanted_seconds=25.0), QUOTA) == Plan([failure(QUOTA)])
+
+
+def test_a_webhook_that_does_not_answer_is_asked_again_for_a_while() -> None:
+    webhook = Trouble("WebhookFailed", 'failed calling webhook "policy.example": connection refused')
+    waits = AgentView("a", agent=wanted(), wanted_seconds=9.0)
+    assert plan_refused(waits, webhook) == Plan([], 1.0)
+    assert plan_refused(replace(waits, wanted_seconds=10.0), webhook) == Plan([failure(webhook)])
 
 
 def test_a_free_agent_is_left_alone() -> None:

@@ -93,18 +93,18 @@ def test_conditions_keep_their_time_while_the_status_stays() -> None:
 
 
 PULL, OTHER = Trouble("ImagePullFailed", "a"), Trouble("Unschedulable", "b")
-AWAY = Trouble("GatewayNotFound", "c")
 
 
-def test_no_pool_is_left_alone_for_a_pod_whose_agent_gave_up() -> None:
+@pytest.mark.parametrize("reason", ["GatewayNotFound", "PodDeleted"])
+def test_no_pool_is_left_alone_for_a_pod_whose_agent_gave_up_or_that_was_deleted(reason: str) -> None:
     """T6: it is told of, and the next pod is made at once."""
-    troubles = Troubles()
-    assert troubles.tell("p", AWAY, now=100.0)
-    assert not troubles.tell("p", AWAY, now=101.0)
-    assert troubles.pools["p"] == PoolTrouble(AWAY, 0, 100.0, 100.0)
+    troubles, away = Troubles(), Trouble(reason, "c")
+    assert troubles.tell("p", away, now=100.0)
+    assert not troubles.tell("p", away, now=101.0)
+    assert troubles.pools["p"] == PoolTrouble(away, 0, 100.0, 100.0)
     assert troubles.tell("p", PULL, now=102.0)
     assert troubles.pools["p"] == PoolTrouble(PULL, 1, 102.0, 104.0)
-    assert not troubles.tell("p", AWAY, now=103.0)
+    assert not troubles.tell("p", away, now=103.0)
     assert troubles.pools["p"] == PoolTrouble(PULL, 1, 102.0, 104.0)
 
 
@@ -191,7 +191,8 @@ def test_a_functions_own_image_is_no_runtime_pools() -> None:
         ('pods "a" is forbidden: violates PodSecurity "restricted:latest"', "PodSecurityViolation"),
         ('pods "a" is forbidden: error looking up service account default/mailer', "ServiceAccountMissing"),
         ('pods "a" is forbidden: pod rejected: RuntimeClass "kata" not found', "RuntimeClassMissing"),
-        ("admission webhook denied the request", "PodRefused"),
+        ('admission webhook "policy.example" denied the request', "PodRefused"),
+        ('Internal error occurred: failed calling webhook "policy.example": connection refused', "WebhookFailed"),
     ],
 )
 def test_troubles_of_refusals(message: str, reason: str) -> None:
