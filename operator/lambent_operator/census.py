@@ -6,6 +6,7 @@ Times are the caller's monotonic seconds: nobody's wall clock decides what is de
     C1  an agent is missing only while every ready gateway has told everything, and there is one
     C2  it is missing since the youngest of: it left, a gateway began to tell
     C3  what a gateway told is kept while its connection is broken, for as long as its pod is there
+    C4  while a gateway ends that has never told, nobody is missing before its last call must be over: it takes no more connections
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from lambent_core import limits
 from lambent_core.census import NONE_AT_ALL, AgentEntry, Changes, Rollout, Snapshot
 from lambent_core.function import EnvironmentCounts
 from lambent_operator.resources import GatewayPod
@@ -21,6 +23,8 @@ from lambent_operator.resources import GatewayPod
 STATES = ("wanted", "free", "claimed")
 LEFT_SECONDS_MAX = 600.0
 """How long is remembered that an agent left; longer than anybody waits with its pod."""
+ENDING_SECONDS_MAX = limits.TIMEOUT_SECONDS_MAX + 60.0
+"""A gateway that was told to end runs calls for no longer: the longest, and time for it to take the last one and to be seen to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class Touched:
 class _GatewayCensus:
     pod: GatewayPod
     connected_since: float | None = None
+    told_uid: str | None = None
+    """Of the last pod that told."""
+    ending_since: float | None = None
+    """When the pod was first seen to be told to end."""
     agents: dict[str, Agent] = field(default_factory=dict)
     functions: dict[str, EnvironmentCounts] = field(default_factory=dict)
     rollouts: dict[str, Rollout] = field(default_factory=dict)
@@ -137,11 +145,16 @@ class Census:
         return self._away_since
 
     def missing_since(self, id: str) -> float | None:
-        """None: it is in a census, or nobody can know."""
+        """None: it is in a census, or nobody can know. Ahead of now while a gateway may have it that can't tell any more (C4)."""
         complete = self.complete_since
         if complete is None or id in self._agents:
             return None
-        return max(complete, self._left.get(id, complete))
+        ends = (
+            entry.ending_since + ENDING_SECONDS_MAX
+            for entry in self._gateways.values()
+            if entry.ending_since is not None and entry.pod.ip and entry.told_uid != entry.pod.uid
+        )
+        return max(complete, self._left.get(id, complete), *ends)
 
     def states(self) -> Mapping[str, bool]:
         """Connected or not, by gateway."""
@@ -149,10 +162,14 @@ class Census:
 
     # What happens
 
-    def put_gateway(self, pod: GatewayPod) -> None:
+    def put_gateway(self, pod: GatewayPod, *, now: float) -> None:
         entry = self._gateways.setdefault(pod.name, _GatewayCensus(pod))
         news = entry.pod.ready != pod.ready
         entry.pod = pod
+        if not pod.deleting:
+            entry.ending_since = None
+        elif entry.ending_since is None:
+            entry.ending_since = now
         if news:
             self._touched(Touched(everything=True))
 
@@ -170,7 +187,7 @@ class Census:
         if entry is None:
             return
         entry.functions, entry.rollouts = dict(snapshot.functions), dict(snapshot.rollouts)
-        entry.connected_since = now
+        entry.connected_since, entry.told_uid = now, entry.pod.uid
         self._take(entry, {agent.id: agent for agent in snapshot.agents}, now)
         self._note_away(now)
         self._touched(Touched(everything=True))

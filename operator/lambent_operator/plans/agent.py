@@ -50,7 +50,7 @@ class AgentView:
     wanted_seconds: float = 0.0
     """Since it is in the census."""
     missing_seconds: float | None = None
-    """In no census, and its pod seen; None: nobody can know."""
+    """In no census, and its pod seen; negative while it may be a gateway's that ends (C4). None: nobody can know."""
     pod: Pod | None = None
     pod_seconds: float = 0.0
     """Since the pod was seen first."""

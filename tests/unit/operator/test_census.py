@@ -34,7 +34,7 @@ def snapshot(*agents: AgentEntry, **functions: EnvironmentCounts) -> Snapshot:
 
 def connected(*agents: AgentEntry, now: float = 1.0) -> Listening:
     listening = Listening()
-    listening.census.put_gateway(GATEWAY)
+    listening.census.put_gateway(GATEWAY, now=0.0)
     listening.census.connected(GATEWAY.name, snapshot(*agents), now=now)
     listening.news()
     return listening
@@ -99,11 +99,11 @@ def test_a_gateway_is_known_by_its_pod_and_connected_once_it_tells() -> None:
     listening = Listening()
     census = listening.census
     assert (census.gateway_pod(GATEWAY.name), census.is_connected(GATEWAY.name)) == (None, False)
-    census.put_gateway(replace(GATEWAY, ready=False))
-    census.put_gateway(replace(GATEWAY, ready=False, ip="10.244.0.8"))
+    census.put_gateway(replace(GATEWAY, ready=False), now=0.0)
+    census.put_gateway(replace(GATEWAY, ready=False, ip="10.244.0.8"), now=0.0)
     assert listening.news() == []
     assert census.gateway_pod(GATEWAY.name) == replace(GATEWAY, ready=False, ip="10.244.0.8")
-    census.put_gateway(GATEWAY)
+    census.put_gateway(GATEWAY, now=0.0)
     assert listening.news() == [EVERYTHING]
     assert (census.gateway_pod(GATEWAY.name), census.is_connected(GATEWAY.name)) == (GATEWAY, False)
     census.connected(GATEWAY.name, snapshot(), now=1.0)
@@ -114,7 +114,7 @@ def test_missing_is_who_is_in_no_census_for_as_long_as_all_could_tell() -> None:
     """C1, C2."""
     census = Listening().census
     assert census.missing_since("a") is None  # no gateway
-    census.put_gateway(GATEWAY)
+    census.put_gateway(GATEWAY, now=0.0)
     assert census.missing_since("a") is None  # it hasn't told
     census.connected(GATEWAY.name, snapshot(), now=10.0)
     assert census.missing_since("a") == 10.0
@@ -122,16 +122,39 @@ def test_missing_is_who_is_in_no_census_for_as_long_as_all_could_tell() -> None:
     assert census.missing_since("a") is None
     census.changed(GATEWAY.name, Changes([], ["a"], {}), now=12.0)
     assert census.missing_since("a") == 12.0
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     assert census.missing_since("a") is None
     census.connected(SECOND.name, snapshot(), now=20.0)
     assert census.missing_since("a") == 20.0
     census.disconnected(SECOND.name, now=21.0)
     assert census.missing_since("a") is None
-    census.put_gateway(replace(SECOND, ready=False))  # nobody waits for one that isn't ready
+    census.put_gateway(replace(SECOND, ready=False), now=0.0)  # nobody waits for one that isn't ready
     assert census.missing_since("a") == 12.0
-    census.put_gateway(replace(GATEWAY, ready=False))
+    census.put_gateway(replace(GATEWAY, ready=False), now=0.0)
     assert census.missing_since("a") is None
+
+
+def test_nobody_is_missing_before_a_gateway_that_ends_and_has_never_told_must_have_ended() -> None:
+    """C4: it has closed its port, and runs calls of up to a quarter of an hour in pods that are in no census."""
+    ends = replace(SECOND, ready=False, deleting=True)
+    census = connected(FREE).census
+    census.put_gateway(replace(SECOND, ready=False), now=3.0)
+    assert census.missing_since("b") == 1.0
+    census.put_gateway(ends, now=5.0)
+    census.put_gateway(replace(ends, version=6), now=50.0)
+    assert (census.missing_since("a"), census.missing_since("b")) == (None, 965.0)
+    census.put_gateway(replace(ends, ip=""), now=60.0)  # finished
+    assert census.missing_since("b") == 1.0
+    census.put_gateway(replace(SECOND, uid="g-3", ready=False), now=70.0)  # the next of its name
+    census.put_gateway(replace(ends, uid="g-3"), now=80.0)
+    assert census.missing_since("b") == 1_040.0
+    census.remove_gateway(SECOND.name, now=90.0)
+    assert census.missing_since("b") == 1.0
+    census.put_gateway(SECOND, now=100.0)
+    census.connected(SECOND.name, snapshot(), now=101.0)
+    census.put_gateway(ends, now=102.0)
+    census.disconnected(SECOND.name, now=107.0)
+    assert census.missing_since("b") == 1.0  # what it has is known (C3)
 
 
 def test_what_was_told_is_kept_while_the_connection_is_broken() -> None:
@@ -164,7 +187,7 @@ def test_a_gateway_that_is_gone_has_nobody() -> None:
 def test_of_two_gateways_that_share_a_pods_environments_the_one_counts_that_knows_it_larger() -> None:
     """Its first environment has moved, one that was opened beside it runs something still."""
     census = connected(msgspec.structs.replace(CLAIMED, memory_mb=256)).census
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     for memory_mb, larger in ((512, SECOND), (128, GATEWAY), (None, GATEWAY)):
         census.connected(SECOND.name, snapshot(msgspec.structs.replace(CLAIMED, memory_mb=memory_mb)), now=2.0)
         agent = census.agent("a")
@@ -173,7 +196,7 @@ def test_of_two_gateways_that_share_a_pods_environments_the_one_counts_that_know
 
 def test_of_two_gateways_the_one_counts_that_has_it_furthest() -> None:
     census = connected(WANTED).census
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     census.connected(SECOND.name, snapshot(CLAIMED, hello=EnvironmentCounts(ready=1)), now=2.0)
     census.changed(GATEWAY.name, Changes([], [], {"hello": EnvironmentCounts(ready=2)}), now=2.0)
     agent = census.agent("a")
@@ -197,7 +220,7 @@ def test_whose_code_does_not_start() -> None:
 
 def test_how_far_a_function_has_come_is_the_sum_of_what_gateways_tell() -> None:
     census = connected().census
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     assert census.rollout("hello", "f-1/4") == Rollout("f-1/4", 0, 0)
     one, two = {"hello": EnvironmentCounts(ready=1)}, {"hello": EnvironmentCounts(ready=2)}
     census.changed(GATEWAY.name, Changes([], [], two, {"hello": Rollout("f-1/4", 1, 1)}), now=2.0)
@@ -212,7 +235,7 @@ def test_how_far_a_function_has_come_is_the_sum_of_what_gateways_tell() -> None:
 
 def test_a_gateway_of_an_earlier_release_does_not_say_how_far_a_function_has_come() -> None:
     census = connected().census
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     one = {"hello": EnvironmentCounts(ready=1)}
     census.changed(GATEWAY.name, Changes([], [], one, {"hello": Rollout("f-1/4", 1, 0)}), now=2.0)
     census.connected(SECOND.name, snapshot(**one), now=2.0)
@@ -224,7 +247,7 @@ def test_a_gateway_of_an_earlier_release_does_not_say_how_far_a_function_has_com
 def test_since_when_no_gateway_is_there() -> None:
     census = Listening().census
     assert census.away_since == 0.0
-    census.put_gateway(GATEWAY)
+    census.put_gateway(GATEWAY, now=0.0)
     assert census.away_since == 0.0
     census.connected(GATEWAY.name, snapshot(), now=1.0)
     assert census.away_since is None
