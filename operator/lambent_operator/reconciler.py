@@ -224,7 +224,7 @@ class Reconciler:
             counts=self._census.counts(function.name),
             complete_seconds=self._ago(self._census.complete_since),
             away_seconds=self._ago(self._census.away_since),
-            claims=self._census.claimed_by(function.uid),
+            claims=any(self._is_there(id) for id in self._census.claimed_by(function.uid)),
             init_error=self._census.init_error(function.uid),
             rollout=self._census.rollout(function.name, function.revision),
             rollout_error=self._census.init_error(function.uid, function.revision),
@@ -260,6 +260,10 @@ class Reconciler:
                 seen = self._observation.seen_since(pod.name)
                 pods.append((pod, None if since is None else self._clock() - max(since, seen)))
         return tuple(pods)
+
+    def _is_there(self, agent: str) -> bool:
+        """What a gateway said last that is gone proves nothing, where no pod does (C5)."""
+        return self._census.is_current(agent) or self._observation.pods.get(agent) is not None
 
     def _trouble_of(
         self, function: Function, pool: RuntimePool | None

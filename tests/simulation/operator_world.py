@@ -228,6 +228,8 @@ class World:
         """Pods that somebody deleted."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.operator: asyncio.Task[None] | None = None
+        self.engine: Engine
+        """The operator's."""
 
     # The gateway
 
@@ -346,7 +348,7 @@ class World:
 
     async def _operate(self) -> None:
         listed = asyncio.Event()
-        engine = Engine(
+        engine = self.engine = Engine(
             self.api,
             lambda census: _Connections(self, census),
             Metrics(CollectorRegistry()),

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import structlog
 
-from lambent_core.census import AgentEntry, Rollout
+from lambent_core.census import AgentEntry, Rollout, Snapshot
 from lambent_core.function import EnvironmentCounts
 from lambent_kube.client import Object
 from lambent_kube.resources import FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 from lambent_operator.changes import CreatePod
 from lambent_operator.cluster import Cluster, NotLeading
 from lambent_operator.plans.function import SETTLED_SECONDS
+from lambent_operator.resources import GatewayPod
 from tests.simulation import virtual_time
 from tests.simulation.operator_world import NAMESPACE, POOL, World, function, function_version, runtime_pool
 
@@ -347,6 +348,36 @@ async def _rolling_update() -> None:
 def _respecify(thing: Object) -> None:
     thing["metadata"]["generation"] += 1
     thing["status"]["observedGeneration"] += 1
+
+
+def test_a_function_is_let_go_whatever_a_gateway_said_of_it_that_is_gone() -> None:
+    virtual_time.run(_last_words())
+
+
+async def _last_words() -> None:
+    """The node of a second gateway is without power: Kubernetes keeps the pod object for ever."""
+    world = await _calm_world()
+    uid = world.api.make(FUNCTIONS, function("hello"))["metadata"]["uid"]
+    world.want(1)
+    await asyncio.sleep(15.0)
+    claim = AgentEntry("agent-1", POOL, "claimed", "hello", uid, f"{uid}/1", 256)
+    census, now = world.engine.census, asyncio.get_running_loop().time
+    gone = GatewayPod("gateway-1", "gateway-1-uid", 1, "10.0.0.2", ready=False)
+    census.put_gateway(gone, now=now())
+    census.connected(gone.name, Snapshot(gone.name, [claim], {"hello": EnvironmentCounts(ready=1)}), now=now())
+    await asyncio.sleep(5.0)
+    census.disconnected(gone.name, now=now())
+    world.claim("hello")  # the agent has found the other
+    await asyncio.sleep(20.0)
+    (thing,) = world.api.of(FUNCTIONS)
+    assert thing["status"]["environments"] == {"ready": 1, "busy": 0, "starting": 0, "updated": 1}
+    world.api.delete_function("hello")
+    await asyncio.sleep(5.0)
+    assert world.api.names(FUNCTIONS) == {"hello"}, "an environment runs"
+    world.release("agent-1")
+    await asyncio.sleep(10.0)
+    assert (world.api.names(PODS), world.api.names(FUNCTIONS)) == (set(), set())
+    await _end(world)
 
 
 def test_a_pod_that_is_seen_late_has_its_time() -> None:

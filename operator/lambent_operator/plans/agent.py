@@ -78,7 +78,7 @@ def plan_agent(
     if agent.told.state != "wanted":
         return _plan_connected(view, agent)
     if view.gateway is None:
-        return Plan()
+        return Plan([DeletePod(pod.name, pod.uid)]) if pod is not None and pod.finished else Plan()
     if pod is None:
         return _plan_wanted(
             view, agent, view.gateway, namespace=namespace, link=link, source=source, pod_labels=pod_labels, now=now

@@ -51,7 +51,7 @@ def test_an_agent_from_wanted_to_gone() -> None:
     assert census.pool_counts("p") == (1, 0)
     census.changed(GATEWAY.name, Changes([CLAIMED], [], ONE), now=4.0)
     assert census.agent("a") == Agent(CLAIMED, GATEWAY.name, since=2.0, connected_since=3.0)
-    assert census.claimed_by("f-1")
+    assert census.claimed_by("f-1") == {"a"}
     assert census.counts("hello") == EnvironmentCounts(ready=1, busy=1)
     census.changed(GATEWAY.name, Changes([], ["a"], {"hello": EnvironmentCounts()}), now=5.0)
     assert (census.agent("a"), set(census.agents())) == (None, set())
@@ -242,6 +242,48 @@ def test_a_gateway_of_an_earlier_release_does_not_say_how_far_a_function_has_com
     assert census.rollout("hello", "f-1/4") is None
     census.changed(SECOND.name, Changes([], [], {"hello": EnvironmentCounts()}), now=3.0)
     assert census.rollout("hello", "f-1/4") == Rollout("f-1/4", 1, 0)
+
+
+def test_the_last_words_of_a_gateway_that_is_gone_do_not_count() -> None:
+    """C5: its node is without power, its pod object stays, and its agents have gone to the other one or are over."""
+    failed = msgspec.structs.replace(CLAIMED, init_error="ImportError")
+    census = connected().census
+    census.put_gateway(SECOND, now=1.0)
+    rollouts = {"hello": Rollout("f-1/4", 1, 0)}
+    census.connected(SECOND.name, Snapshot("whoever", [failed, AgentEntry("b", "p", "free")], ONE, rollouts), now=2.0)
+
+    def said() -> tuple[object, ...]:
+        return (
+            census.counts("hello"), census.rollout("hello", "f-1/5"), census.pool_counts("p"), census.init_error("f-1"),
+            census.is_current("a"),
+        )  # fmt: skip
+
+    all_of_it = (ONE["hello"], Rollout("f-1/5", 0, 1), (1, 0), "ImportError", True)
+    census.put_gateway(replace(SECOND, ready=False, deleting=True), now=3.0)
+    assert said() == all_of_it, "it tells still"
+    census.put_gateway(SECOND, now=4.0)
+    census.disconnected(SECOND.name, now=5.0)
+    assert said() == all_of_it, "it may be back in a moment, and till then nothing is shown"
+    census.put_gateway(replace(SECOND, ready=False), now=6.0)
+    assert said() == (EnvironmentCounts(), Rollout("f-1/5", 0, 0), (0, 0), None, False)
+    assert census.missing_since("a") is None and census.claimed_by("f-1") == {"a"}, "C3"
+    census.changed(GATEWAY.name, Changes([CLAIMED, AgentEntry("b", "p", "free")], [], ONE, rollouts), now=7.0)
+    assert said() == (ONE["hello"], Rollout("f-1/5", 0, 1), (1, 0), None, True)
+    census.connected(SECOND.name, snapshot(failed), now=8.0)
+    assert census.init_error("f-1") == "ImportError"
+
+
+def test_of_two_gateways_that_want_the_same_the_one_is_believed_that_is_there() -> None:
+    census = connected(WANTED).census
+    census.put_gateway(SECOND, now=2.0)
+    census.connected(SECOND.name, snapshot(WANTED), now=2.0)
+    for gone, other in ((GATEWAY, SECOND), (SECOND, GATEWAY)):
+        census.disconnected(gone.name, now=3.0)
+        census.put_gateway(replace(gone, ready=False), now=3.0)
+        agent = census.agent("a")
+        assert agent is not None and agent.gateway == other.name
+        census.put_gateway(gone, now=4.0)
+        census.connected(gone.name, snapshot(WANTED), now=4.0)
 
 
 def test_since_when_no_gateway_is_there() -> None:

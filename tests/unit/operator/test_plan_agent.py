@@ -192,6 +192,8 @@ def test_a_free_agent_is_left_alone() -> None:
 def test_a_finished_pod_is_deleted_whoever_has_it() -> None:
     for agent in (free(), claimed(), None):
         assert plan(agent=agent, pod=pod(phase="Succeeded")) == Plan([DeletePod("a", "p-a")])
+    assert plan(agent=wanted(), gateway=None, pod=pod(phase="Failed")) == Plan([DeletePod("a", "p-a")])
+    assert plan(agent=wanted(), gateway=None, pod=pod()) == Plan()
 
 
 def test_a_claimed_pod_is_adopted_and_resized() -> None:
