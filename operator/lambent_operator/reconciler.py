@@ -117,6 +117,9 @@ class Reconciler:
     def function_changed(self, name: str) -> None:
         """Another specification, or it is gone: what was wrong with its own pods may be right, or be no function's any more."""
         self._end_own_troubles(lambda own: own.function == name)
+        if (function := self._observation.functions.get(name)) is not None:
+            for id in self._census.claimed_by(function.uid):  # their pods may not bear its name yet
+                self._wake(Key("agent", id))
 
     def _wake_users(self, pool: str) -> None:
         """Of a pool by its name in the census."""

@@ -350,6 +350,28 @@ def _respecify(thing: Object) -> None:
     thing["status"]["observedGeneration"] += 1
 
 
+def test_a_pod_that_was_claimed_before_its_function_was_seen_is_its_own_once_it_is() -> None:
+    virtual_time.run(_claimed_early())
+
+
+async def _claimed_early() -> None:
+    world = await _calm_world()
+    world.want(1)
+    await asyncio.sleep(15.0)
+    world.api.silent = True
+    made = world.api.make(FUNCTIONS, function("hello"))
+    world.claim("hello")
+    await asyncio.sleep(0.5)
+    world.api.silent = False
+    world.api.change(FUNCTIONS, "hello", lambda thing: None)  # the watch has caught up
+    await asyncio.sleep(60.0)
+    pod = world.api.objects[PODS, "agent-1"]
+    assert pod["metadata"]["labels"]["lambent.dev/function"] == "hello"
+    assert pod["metadata"]["ownerReferences"][0]["uid"] == made["metadata"]["uid"]
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "288Mi"
+    await _end(world)
+
+
 def test_a_function_is_let_go_whatever_a_gateway_said_of_it_that_is_gone() -> None:
     virtual_time.run(_last_words())
 
