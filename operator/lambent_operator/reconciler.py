@@ -18,6 +18,7 @@ from lambent_operator.metrics import Metrics
 from lambent_operator.observation import Key, Observation
 from lambent_operator.plans.agent import (
     AgentView,
+    function_to_look_at,
     gives_up,
     own_pool,
     plan_agent,
@@ -140,6 +141,8 @@ class Reconciler:
     # Agents
 
     async def _agent(self, id: str) -> float | None:
+        if (name := function_to_look_at(self._agent_view(id, self._clock()), now=self._clock())) is not None:
+            await self._cluster.look_at_function(name)
         now = self._clock()
         view = self._agent_view(id, now)
         self._end_trouble(view.agent)

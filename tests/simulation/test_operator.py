@@ -372,6 +372,38 @@ async def _claimed_early() -> None:
     await _end(world)
 
 
+def test_own_pods_are_made_of_the_function_as_it_is_by_the_api_servers_word() -> None:
+    virtual_time.run(_behind())
+
+
+async def _behind() -> None:
+    world = await _calm_world()
+    made = function("hello")
+    made["spec"]["pod"] = {"serviceAccountName": "admin"}
+    world.api.make(FUNCTIONS, made)
+    await asyncio.sleep(5.0)
+    world.api.silent = True
+    other = function("other")
+    other["spec"]["pod"] = {"serviceAccountName": "other"}
+    world.api.make(FUNCTIONS, other)
+    world.api.change(FUNCTIONS, "hello", _less_rights)
+    for agent, pool in (("own-1", "function/hello/2"), ("own-2", "function/other/1"), ("own-3", "function/nobody/1")):
+        world.gateway.put(AgentEntry(agent, pool, "wanted"))
+    await asyncio.sleep(4.0)
+    assert world.api.names(PODS) == set(), "the watch may tell in a moment"
+    await asyncio.sleep(3.0)
+    accounts = {pod["metadata"]["name"]: pod["spec"]["serviceAccountName"] for pod in world.api.of(PODS)}
+    assert accounts == {"own-1": "reader", "own-2": "other"}
+    assert world.failed == {"own-3"}
+    await _end(world)
+
+
+def _less_rights(thing: Object) -> None:
+    thing["spec"]["pod"] = {"serviceAccountName": "reader"}
+    _respecify(thing)
+    thing["status"]["codeRevision"] = 2
+
+
 def test_a_function_is_let_go_whatever_a_gateway_said_of_it_that_is_gone() -> None:
     virtual_time.run(_last_words())
 
