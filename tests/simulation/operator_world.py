@@ -229,7 +229,6 @@ class World:
         self.tasks: set[asyncio.Task[None]] = set()
         self.operator: asyncio.Task[None] | None = None
         self.engine: Engine
-        """The operator's."""
 
     # The gateway
 
@@ -348,7 +347,7 @@ class World:
 
     async def _operate(self) -> None:
         listed = asyncio.Event()
-        engine = self.engine = Engine(
+        self.engine = engine = Engine(
             self.api,
             lambda census: _Connections(self, census),
             Metrics(CollectorRegistry()),

@@ -269,8 +269,10 @@ def test_the_last_words_of_a_gateway_that_is_gone_do_not_count() -> None:
     assert census.missing_since("a") is None and census.claimed_by("f-1") == {"a"}, "C3"
     census.changed(GATEWAY.name, Changes([CLAIMED, AgentEntry("b", "p", "free")], [], ONE, rollouts), now=7.0)
     assert said() == (ONE["hello"], Rollout("f-1/5", 0, 1), (1, 0), None, True)
-    census.connected(SECOND.name, snapshot(failed), now=8.0)
-    assert census.init_error("f-1") == "ImportError"
+    census.connected(SECOND.name, snapshot(failed, AgentEntry("c", "p", "free")), now=8.0)
+    assert (census.init_error("f-1"), census.pool_counts("p")) == ("ImportError", (2, 0))
+    census.disconnected(SECOND.name, now=9.0)
+    assert (census.init_error("f-1"), census.pool_counts("p")) == (None, (1, 0))
 
 
 def test_of_two_gateways_that_want_the_same_the_one_is_believed_that_is_there() -> None:
