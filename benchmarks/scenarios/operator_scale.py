@@ -119,7 +119,7 @@ async def measure(functions: int) -> dict[str, float]:
         clock=Clock(),
         chance=random.random,
     )
-    engine.census.put_gateway(GatewayPod("gateway-0", "g", 1, "127.0.0.1", ready=True))
+    engine.census.put_gateway(GatewayPod("gateway-0", "g", 1, "127.0.0.1", ready=True), now=0.0)
     engine.census.connected("gateway-0", Snapshot("gateway-0", [], {}), now=-60.0)
     engine.intake.put(RUNTIME_POOLS, runtime_pool())
     listed = asyncio.Event()

@@ -6,14 +6,17 @@ Times are the caller's monotonic seconds: nobody's wall clock decides what is de
     C1  an agent is missing only while every ready gateway has told everything, and there is one
     C2  it is missing since the youngest of: it left, a gateway began to tell
     C3  what a gateway told is kept while its connection is broken, for as long as its pod is there
+    C4  while a gateway ends that has never told, nobody is missing before its last call must be over: it takes no more connections
+    C5  numbers, and what is said of code, are of gateways that are connected or ready: another's agents go elsewhere, or are over
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
+from lambent_core import limits
 from lambent_core.census import NONE_AT_ALL, AgentEntry, Changes, Rollout, Snapshot
 from lambent_core.function import EnvironmentCounts
 from lambent_operator.resources import GatewayPod
@@ -21,6 +24,8 @@ from lambent_operator.resources import GatewayPod
 STATES = ("wanted", "free", "claimed")
 LEFT_SECONDS_MAX = 600.0
 """How long is remembered that an agent left; longer than anybody waits with its pod."""
+ENDING_SECONDS_MAX = limits.TIMEOUT_SECONDS_MAX + 60.0
+"""A gateway that was told to end runs calls for no longer: the longest, and time for it to take the last one and to be seen to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,18 @@ class Touched:
 class _GatewayCensus:
     pod: GatewayPod
     connected_since: float | None = None
+    told_uid: str | None = None
+    """Of the last pod that told."""
+    ending_since: float | None = None
+    """When the pod was first seen to be told to end."""
     agents: dict[str, Agent] = field(default_factory=dict)
     functions: dict[str, EnvironmentCounts] = field(default_factory=dict)
     rollouts: dict[str, Rollout] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> bool:
+        """C5."""
+        return self.connected_since is not None or self.pod.ready
 
 
 class Census:
@@ -63,7 +77,7 @@ class Census:
         self._of_function: defaultdict[str, set[str]] = defaultdict(set)
         """Agents by the uid of the function that claimed them."""
         self._of_pool: defaultdict[str, dict[str, str]] = defaultdict(dict)
-        """State by agent by pool."""
+        """State by agent by pool, of those that gateways have that count (C5)."""
         self._left: OrderedDict[str, float] = OrderedDict()
         self._away_since: float | None = now
 
@@ -83,12 +97,18 @@ class Census:
         entry = self._gateways.get(name)
         return None if entry is None else entry.pod
 
-    def claimed_by(self, function_uid: str) -> bool:
-        return bool(self._of_function.get(function_uid))
+    def claimed_by(self, function_uid: str) -> Set[str]:
+        return self._of_function.get(function_uid, frozenset())
+
+    def is_current(self, id: str) -> bool:
+        """Whether a gateway that counts has it (C5)."""
+        return any(entry.counts and id in entry.agents for entry in self._gateways.values())
 
     def init_error(self, function_uid: str, revision: str | None = None) -> str | None:
         """Of one of its environments, or of one of this revision; None if none says of one."""
-        agents = (self._agents[id].told for id in sorted(self._of_function.get(function_uid, ())))
+        ids = sorted(self.claimed_by(function_uid))
+        counting = [entry.agents for entry in self._gateways.values() if entry.counts]
+        agents = (told[id].told for id in ids for told in counting if id in told)
         errors = (agent.init_error for agent in agents if revision in (None, agent.revision))
         return next((error for error in errors if error), None)
 
@@ -101,7 +121,8 @@ class Census:
         return [id for id, state in self._of_pool.get(pool, {}).items() if state == "wanted"]
 
     def counts(self, function: str) -> EnvironmentCounts:
-        told = [entry.functions[function] for entry in self._gateways.values() if function in entry.functions]
+        counting = (entry.functions for entry in self._gateways.values() if entry.counts)
+        told = [functions[function] for functions in counting if function in functions]
         return EnvironmentCounts(
             ready=sum(counts.ready for counts in told),
             busy=sum(counts.busy for counts in told),
@@ -110,12 +131,14 @@ class Census:
 
     def rollout(self, function: str, revision: str) -> Rollout | None:
         """
-        Of this revision, over all gateways; None: one that has environments of the function is of an earlier release.
+        Of this revision, over all gateways that count; None: one that has environments of the function is of an earlier release.
 
         A gateway that goes by another revision has nothing but old ones.
         """
         updated = old = 0
         for entry in self._gateways.values():
+            if not entry.counts:
+                continue
             told = entry.rollouts.get(function)
             if told is None and function in entry.functions:
                 return None
@@ -137,11 +160,16 @@ class Census:
         return self._away_since
 
     def missing_since(self, id: str) -> float | None:
-        """None: it is in a census, or nobody can know."""
+        """None: it is in a census, or nobody can know. Ahead of now while a gateway may have it that can't tell any more (C4)."""
         complete = self.complete_since
         if complete is None or id in self._agents:
             return None
-        return max(complete, self._left.get(id, complete))
+        ends = (
+            entry.ending_since + ENDING_SECONDS_MAX
+            for entry in self._gateways.values()
+            if entry.ending_since is not None and entry.pod.ip and entry.told_uid != entry.pod.uid
+        )
+        return max(complete, self._left.get(id, complete), *ends)
 
     def states(self) -> Mapping[str, bool]:
         """Connected or not, by gateway."""
@@ -149,11 +177,16 @@ class Census:
 
     # What happens
 
-    def put_gateway(self, pod: GatewayPod) -> None:
+    def put_gateway(self, pod: GatewayPod, *, now: float) -> None:
         entry = self._gateways.setdefault(pod.name, _GatewayCensus(pod))
         news = entry.pod.ready != pod.ready
         entry.pod = pod
+        if not pod.deleting:
+            entry.ending_since = None
+        elif entry.ending_since is None:
+            entry.ending_since = now
         if news:
+            self._merge_all(entry)
             self._touched(Touched(everything=True))
 
     def remove_gateway(self, name: str, *, now: float) -> None:
@@ -170,7 +203,7 @@ class Census:
         if entry is None:
             return
         entry.functions, entry.rollouts = dict(snapshot.functions), dict(snapshot.rollouts)
-        entry.connected_since = now
+        entry.connected_since, entry.told_uid = now, entry.pod.uid
         self._take(entry, {agent.id: agent for agent in snapshot.agents}, now)
         self._note_away(now)
         self._touched(Touched(everything=True))
@@ -211,6 +244,7 @@ class Census:
         if entry is None or entry.connected_since is None:
             return
         entry.connected_since = None
+        self._merge_all(entry)
         self._note_away(now)
         self._touched(Touched(everything=True))
 
@@ -242,15 +276,21 @@ class Census:
         while self._left and next(iter(self._left.values())) < now - LEFT_SECONDS_MAX:
             self._left.popitem(last=False)
 
+    def _merge_all(self, entry: _GatewayCensus) -> None:
+        """Whether the gateway counts may have changed."""
+        for id in entry.agents:
+            self._merge(id)
+
     def _merge(self, id: str) -> None:
-        """Of several gateways the one counts that has it furthest, or knows it to be larger."""
+        """Of several gateways the one is believed that has it furthest, or knows it to be larger; of equals one that counts."""
         if (old := self._agents.pop(id, None)) is not None:
             self._forget(old)
-        told = [entry.agents[id] for entry in self._gateways.values() if id in entry.agents]
+        told = [(entry.agents[id], entry.counts) for entry in self._gateways.values() if id in entry.agents]
         if told:
-            agent = max(told, key=lambda agent: (STATES.index(agent.told.state), agent.told.memory_mb or 0))
+            agent, _ = max(told, key=lambda one: (_state(one[0]), one[0].told.memory_mb or 0, one[1]))
             self._agents[id] = agent
-            self._of_pool[agent.told.pool][id] = agent.told.state
+            if states := [_state(agent) for agent, counts in told if counts]:
+                self._of_pool[agent.told.pool][id] = STATES[max(states)]
             if agent.told.state == "claimed" and agent.told.function_uid:
                 self._of_function[agent.told.function_uid].add(id)
 
@@ -272,3 +312,7 @@ class Census:
             self._away_since = None
         elif self._away_since is None:
             self._away_since = now
+
+
+def _state(agent: Agent) -> int:
+    return STATES.index(agent.told.state)

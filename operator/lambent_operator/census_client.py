@@ -50,7 +50,7 @@ class CensusClient:
 
     def put_gateway(self, pod: GatewayPod) -> None:
         """A gateway's pod appeared or changed."""
-        self._census.put_gateway(pod)
+        self._census.put_gateway(pod, now=self._clock())
         address = self._following.get(pod.name, ("", None))[0]
         if address == pod.ip:
             return

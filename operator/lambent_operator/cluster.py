@@ -2,11 +2,12 @@
 The only module that changes anything: does what plans say, through the Kubernetes API and the gateways' routes.
 
 What is not watched it asks for: published versions. There are many, with all that was published in them, and only making a pod needs one.
-Pods that are to be given up it asks for, too: watches may lag behind.
+Pods that are to be given up, and functions for want of which one is, it asks for, too: watches may lag behind.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -140,6 +141,11 @@ class Cluster:
             self._sink.put(kinds.PODS, await self._api.get(kinds.PODS, self._namespace, name))
         except NotFound:
             self._sink.remove(kinds.PODS, self._namespace, name, uid)
+
+    async def look_at_function(self, name: str) -> None:
+        """The same for a function; that it isn't there changes nothing."""
+        with contextlib.suppress(NotFound):
+            self._sink.put(kinds.FUNCTIONS, await self._api.get(kinds.FUNCTIONS, self._namespace, name))
 
     async def perform(self, change: Change) -> None:
         """Raises `KubernetesError`, `GatewayUnreachable`, `PodRefused`, `ResizeRefused`, `NotAwaited` or `NotLeading`."""

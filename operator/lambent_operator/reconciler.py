@@ -18,6 +18,7 @@ from lambent_operator.metrics import Metrics
 from lambent_operator.observation import Key, Observation
 from lambent_operator.plans.agent import (
     AgentView,
+    function_to_look_at,
     gives_up,
     own_pool,
     plan_agent,
@@ -124,6 +125,9 @@ class Reconciler:
     def function_changed(self, name: str) -> None:
         """Another specification, or it is gone: what was wrong with its own pods may be right, or be no function's any more."""
         self._end_own_troubles(lambda own: own.function == name)
+        if (function := self._observation.functions.get(name)) is not None:
+            for id in self._census.claimed_by(function.uid):  # their pods may not bear its name yet
+                self._wake(Key("agent", id))
 
     def _wake_users(self, pool: str) -> None:
         """Of a pool by its name in the census."""
@@ -144,6 +148,8 @@ class Reconciler:
     # Agents
 
     async def _agent(self, id: str) -> float | None:
+        if (name := function_to_look_at(self._agent_view(id, self._clock()), now=self._clock())) is not None:
+            await self._cluster.look_at_function(name)
         now = self._clock()
         self._end_trouble(self._census.agent(id))
         view = await self._looked_up(id, now)
@@ -236,7 +242,7 @@ class Reconciler:
             counts=self._census.counts(function.name),
             complete_seconds=self._ago(self._census.complete_since),
             away_seconds=None if away_since is None else self._waited(away_since, self._clock()),
-            claims=self._census.claimed_by(function.uid),
+            claims=any(self._is_there(id) for id in self._census.claimed_by(function.uid)),
             init_error=self._census.init_error(function.uid),
             rollout=self._census.rollout(function.name, function.revision),
             rollout_error=self._census.init_error(function.uid, function.revision),
@@ -272,6 +278,10 @@ class Reconciler:
                 seen = self._observation.seen_since(pod.name)
                 pods.append((pod, None if since is None else self._waited(max(since, seen), self._clock())))
         return tuple(pods)
+
+    def _is_there(self, agent: str) -> bool:
+        """What a gateway said last that is gone proves nothing, where no pod does (C5)."""
+        return self._census.is_current(agent) or self._observation.pods.get(agent) is not None
 
     def _trouble_of(
         self, function: Function, pool: RuntimePool | None

@@ -263,7 +263,8 @@ class World:
         return await self.api.patch(FUNCTION_VERSIONS, self.namespace, name, body, type=APPLY_PATCH, force=True)
 
     async def settle(self, name: str, generation: int, **status: Any) -> Object:
-        told = {"state": "Active", "lastUpdateStatus": "Successful", "observedGeneration": generation} | status
+        active = {"state": "Active", "lastUpdateStatus": "Successful", "codeRevision": 1}
+        told = active | {"observedGeneration": generation} | status
         return await self.api.patch(FUNCTIONS, self.namespace, name, {"status": told}, subresource="status")
 
     async def function(self, name: str = "hello") -> Object:

@@ -193,7 +193,7 @@ async def test_the_operator_and_the_uninstaller_need_each_verb(accounts: Account
     async with accounts.recorded(OPERATOR) as recorder:
         operator = here.start_operator(kubeconfig=recorder.kubeconfig(here.folder))
         gateway.put(wanted("python-1"), wanted("python-2"), wanted("broken-1", "broken"))
-        gateway.put(wanted("hello-1", "function/hello/v1"))
+        gateway.put(wanted("hello-1", "function/hello/v1"), wanted("nobody-1", "function/nobody/1"))
         await until(lambda: _runs(here, "python-1"), "the pod runs")
         claim = AgentEntry("python-1", "python3.11", "claimed", "hello", made["metadata"]["uid"], "1", 384)
         gateway.put(claim, hello=EnvironmentCounts(ready=1))

@@ -417,7 +417,7 @@ class _Connections:
         self._following: asyncio.Task[None] | None = None
 
     def put_gateway(self, pod: GatewayPod) -> None:
-        self._census.put_gateway(pod)
+        self._census.put_gateway(pod, now=self._world._now())
         self.close()
         self._following = asyncio.create_task(self._follow())
 

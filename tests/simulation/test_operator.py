@@ -349,6 +349,90 @@ def _respecify(thing: Object) -> None:
     thing["status"]["observedGeneration"] += 1
 
 
+def test_a_pod_that_was_claimed_before_its_function_was_seen_is_its_own_once_it_is() -> None:
+    virtual_time.run(_claimed_early())
+
+
+async def _claimed_early() -> None:
+    world = await _calm_world()
+    world.want(1)
+    await asyncio.sleep(15.0)
+    world.api.silent = True
+    made = world.api.make(FUNCTIONS, function("hello"))
+    world.claim("hello")
+    await asyncio.sleep(0.5)
+    world.api.silent = False
+    world.api.change(FUNCTIONS, "hello", lambda thing: None)  # the watch has caught up
+    await asyncio.sleep(60.0)
+    pod = world.api.objects[PODS, "agent-1"]
+    assert pod["metadata"]["labels"]["lambent.dev/function"] == "hello"
+    assert pod["metadata"]["ownerReferences"][0]["uid"] == made["metadata"]["uid"]
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "288Mi"
+    await _end(world)
+
+
+def test_own_pods_are_made_of_the_function_as_it_is_by_the_api_servers_word() -> None:
+    virtual_time.run(_behind())
+
+
+async def _behind() -> None:
+    world = await _calm_world()
+    made = function("hello")
+    made["spec"]["pod"] = {"serviceAccountName": "admin"}
+    world.api.make(FUNCTIONS, made)
+    await asyncio.sleep(5.0)
+    world.api.silent = True
+    other = function("other")
+    other["spec"]["pod"] = {"serviceAccountName": "other"}
+    world.api.make(FUNCTIONS, other)
+    world.api.change(FUNCTIONS, "hello", _less_rights)
+    for agent, pool in (("own-1", "function/hello/2"), ("own-2", "function/other/1"), ("own-3", "function/nobody/1")):
+        world.gateway.put(AgentEntry(agent, pool, "wanted"))
+    await asyncio.sleep(4.0)
+    assert world.api.names(PODS) == set(), "the watch may tell in a moment"
+    await asyncio.sleep(3.0)
+    accounts = {pod["metadata"]["name"]: pod["spec"]["serviceAccountName"] for pod in world.api.of(PODS)}
+    assert accounts == {"own-1": "reader", "own-2": "other"}
+    assert world.failed == {"own-3"}
+    await _end(world)
+
+
+def _less_rights(thing: Object) -> None:
+    thing["spec"]["pod"] = {"serviceAccountName": "reader"}
+    _respecify(thing)
+    thing["status"]["codeRevision"] = 2
+
+
+def test_a_function_is_let_go_whatever_a_gateway_said_of_it_that_is_gone() -> None:
+    virtual_time.run(_last_words())
+
+
+async def _last_words() -> None:
+    """The node of a second gateway is without power: Kubernetes keeps the pod object for ever."""
+    world = await _calm_world()
+    uid = world.api.make(FUNCTIONS, function("hello"))["metadata"]["uid"]
+    world.want(1)
+    await asyncio.sleep(15.0)
+    claim = AgentEntry("agent-1", POOL, "claimed", "hello", uid, f"{uid}/1", 256)
+    census, now = world.engine.census, asyncio.get_running_loop().time
+    gone = GatewayPod("gateway-1", "gateway-1-uid", 1, "10.0.0.2", ready=False)
+    census.put_gateway(gone, now=now())
+    census.connected(gone.name, Snapshot(gone.name, [claim], {"hello": EnvironmentCounts(ready=1)}), now=now())
+    await asyncio.sleep(5.0)
+    census.disconnected(gone.name, now=now())
+    world.claim("hello")  # the agent has found the other
+    await asyncio.sleep(20.0)
+    (thing,) = world.api.of(FUNCTIONS)
+    assert thing["status"]["environments"] == {"ready": 1, "busy": 0, "starting": 0, "updated": 1}
+    world.api.delete_function("hello")
+    await asyncio.sleep(5.0)
+    assert world.api.names(FUNCTIONS) == {"hello"}, "an environment runs"
+    world.release("agent-1")
+    await asyncio.sleep(10.0)
+    assert (world.api.names(PODS), world.api.names(FUNCTIONS)) == (set(), set())
+    await _end(world)
+
+
 def test_a_pod_that_is_seen_late_has_its_time() -> None:
     virtual_time.run(_late_pod())
 
@@ -502,7 +586,7 @@ async def _wanted_by_two() -> None:
     world.want(1)
     await asyncio.sleep(1.0)
     census, now = world.engine.census, asyncio.get_running_loop().time()
-    census.put_gateway(GatewayPod("gateway-1", "g-1", 1, "10.0.0.2", ready=True))
+    census.put_gateway(GatewayPod("gateway-1", "g-1", 1, "10.0.0.2", ready=True), now=now)
     census.connected("gateway-1", Snapshot("gateway-1", [AgentEntry("agent-1", POOL, "wanted")], {}), now=now)
     await asyncio.sleep(30.0)
     assert world.failed == {"agent-1"}

@@ -50,7 +50,7 @@ class AgentView:
     wanted_seconds: float = 0.0
     """Since it is in the census."""
     missing_seconds: float | None = None
-    """In no census, and its pod seen; None: nobody can know."""
+    """In no census, and its pod seen; negative while it may be a gateway's that ends (C4). None: nobody can know."""
     pod: Pod | None = None
     pod_seconds: float = 0.0
     """Since the pod was seen first."""
@@ -78,7 +78,9 @@ def plan_agent(
     if agent.told.state != "wanted":
         return _plan_connected(view, agent)
     if view.gateway is None:
-        return Plan()
+        return _plan_missing(
+            view
+        )  # by C3 it is not missing, and what it wants may be old: its pod goes if it has ended
     if pod is None:
         return _plan_wanted(
             view, agent, view.gateway, namespace=namespace, link=link, source=source, pod_labels=pod_labels, now=now
@@ -108,13 +110,18 @@ def gives_up(plan: Plan) -> bool:
 
 def version_to_make(view: AgentView, *, now: float) -> str | None:
     """Name of the FunctionVersion that a pod is made of now, if it is there: who plans must have looked it up."""
-    agent = view.agent
-    if agent is None or agent.told.state != "wanted" or view.gateway is None or view.pod is not None:
-        return None
-    own = dedicated_pools.parse(agent.told.pool)
-    if own is None or own.version is None or view.function is None or _left_alone(view, now):
-        return None
-    return f"{own.function}.{own.version}"
+    own = _own_to_make(view, now)
+    return None if own is None or own.version is None or view.function is None else f"{own.function}.{own.version}"
+
+
+def function_to_look_at(view: AgentView, *, now: float) -> str | None:
+    """
+    Name of the Function for want of which its pod is about to be refused: who plans must have asked the API server for it, as watches
+    may be further behind than anybody waits.
+    """
+    own = _own_to_make(view, now)
+    late = own is not None and _known(view, own) is None and view.wanted_seconds >= UNKNOWN_SECONDS_MAX
+    return own.function if own is not None and late else None
 
 
 def own_pool(pool: str) -> str | None:
@@ -158,12 +165,12 @@ def _plan_wanted(
         if trouble.trouble.kind.capacity:
             return Plan(again_seconds=trouble.until - now)
         return Plan([ReportFailure(agent.told.id, agent.gateway, pool, trouble.trouble)])
-    owner = None if own is None else view.function if own.version is None else view.version
+    owner = None if own is None else _known(view, own) if own.version is None else view.version
     no_pool = view.runtime_pool is None and not has_own_image(pool)
     if no_pool or (own is not None and owner is None):
         if view.wanted_seconds < UNKNOWN_SECONDS_MAX:
             return Plan(again_seconds=LOOK_AGAIN_SECONDS)
-        lacking = f"There is no RuntimePool for {pool}" if own is None or owner is not None else _not_there(own)
+        lacking = f"There is no RuntimePool for {pool}" if own is None or owner is not None else _not_there(view, own)
         return Plan([ReportFailure(agent.told.id, agent.gateway, pool, Trouble("RuntimeUnavailable", lacking))])
     manifest = pod_manifest(
         agent.told.id,
@@ -185,7 +192,25 @@ def _left_alone(view: AgentView, now: float) -> PoolTrouble | None:
     return trouble if trouble is not None and now < trouble.until else None
 
 
-def _not_there(own: DedicatedPool) -> str:
+def _own_to_make(view: AgentView, now: float) -> DedicatedPool | None:
+    """The pool, where it is of a function's own pods and one of them is to be made now."""
+    agent = view.agent
+    if agent is None or agent.told.state != "wanted" or view.gateway is None or view.pod is not None:
+        return None
+    return None if _left_alone(view, now) else dedicated_pools.parse(agent.told.pool)
+
+
+def _known(view: AgentView, own: DedicatedPool) -> Function | None:
+    """The function, once it is seen with the code revision that the pods are for: before, its settings may be what they were earlier."""
+    function = view.function
+    if function is not None and own.revision.isdecimal() and int(own.revision) > function.code_revision:
+        return None
+    return function
+
+
+def _not_there(view: AgentView, own: DedicatedPool) -> str:
+    if own.version is None and view.function is not None:
+        return f"The Function {own.function} has no code revision {own.revision}, only {view.function.code_revision}"
     version = "" if own.version is None else f", or no version {own.version} of it"
     return f"There is no Function {own.function}{version}"
 

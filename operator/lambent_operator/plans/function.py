@@ -58,7 +58,7 @@ class FunctionView:
     away_seconds: float | None = None
     """Since no gateway has been reachable; None: one is."""
     claims: bool = False
-    """An agent is claimed by it, in any census."""
+    """An agent is claimed by it, in the census of a gateway that is connected or ready, or its pod is there."""
     init_error: str | None = None
     """Why an environment of it could not be initialised, as Lambda names errors."""
     rollout: Rollout | None = None

@@ -34,7 +34,7 @@ def snapshot(*agents: AgentEntry, **functions: EnvironmentCounts) -> Snapshot:
 
 def connected(*agents: AgentEntry, now: float = 1.0) -> Listening:
     listening = Listening()
-    listening.census.put_gateway(GATEWAY)
+    listening.census.put_gateway(GATEWAY, now=0.0)
     listening.census.connected(GATEWAY.name, snapshot(*agents), now=now)
     listening.news()
     return listening
@@ -51,7 +51,7 @@ def test_an_agent_from_wanted_to_gone() -> None:
     assert census.pool_counts("p") == (1, 0)
     census.changed(GATEWAY.name, Changes([CLAIMED], [], ONE), now=4.0)
     assert census.agent("a") == Agent(CLAIMED, GATEWAY.name, since=2.0, connected_since=3.0)
-    assert census.claimed_by("f-1")
+    assert census.claimed_by("f-1") == {"a"}
     assert census.counts("hello") == EnvironmentCounts(ready=1, busy=1)
     census.changed(GATEWAY.name, Changes([], ["a"], {"hello": EnvironmentCounts()}), now=5.0)
     assert (census.agent("a"), set(census.agents())) == (None, set())
@@ -90,7 +90,7 @@ def test_an_agent_of_another_pool_than_it_was_touches_both() -> None:
 def test_who_was_given_up_is_wanted_by_who_was_not_told_alone() -> None:
     listening = connected(WANTED)
     census = listening.census
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     census.connected(SECOND.name, snapshot(WANTED), now=2.0)
     listening.news()
     census.given_up(GATEWAY.name, "a", now=3.0)
@@ -113,11 +113,11 @@ def test_a_gateway_is_known_by_its_pod_and_connected_once_it_tells() -> None:
     listening = Listening()
     census = listening.census
     assert (census.gateway_pod(GATEWAY.name), census.is_connected(GATEWAY.name)) == (None, False)
-    census.put_gateway(replace(GATEWAY, ready=False))
-    census.put_gateway(replace(GATEWAY, ready=False, ip="10.244.0.8"))
+    census.put_gateway(replace(GATEWAY, ready=False), now=0.0)
+    census.put_gateway(replace(GATEWAY, ready=False, ip="10.244.0.8"), now=0.0)
     assert listening.news() == []
     assert census.gateway_pod(GATEWAY.name) == replace(GATEWAY, ready=False, ip="10.244.0.8")
-    census.put_gateway(GATEWAY)
+    census.put_gateway(GATEWAY, now=0.0)
     assert listening.news() == [EVERYTHING]
     assert (census.gateway_pod(GATEWAY.name), census.is_connected(GATEWAY.name)) == (GATEWAY, False)
     census.connected(GATEWAY.name, snapshot(), now=1.0)
@@ -128,7 +128,7 @@ def test_missing_is_who_is_in_no_census_for_as_long_as_all_could_tell() -> None:
     """C1, C2."""
     census = Listening().census
     assert census.missing_since("a") is None  # no gateway
-    census.put_gateway(GATEWAY)
+    census.put_gateway(GATEWAY, now=0.0)
     assert census.missing_since("a") is None  # it hasn't told
     census.connected(GATEWAY.name, snapshot(), now=10.0)
     assert census.missing_since("a") == 10.0
@@ -136,16 +136,39 @@ def test_missing_is_who_is_in_no_census_for_as_long_as_all_could_tell() -> None:
     assert census.missing_since("a") is None
     census.changed(GATEWAY.name, Changes([], ["a"], {}), now=12.0)
     assert census.missing_since("a") == 12.0
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     assert census.missing_since("a") is None
     census.connected(SECOND.name, snapshot(), now=20.0)
     assert census.missing_since("a") == 20.0
     census.disconnected(SECOND.name, now=21.0)
     assert census.missing_since("a") is None
-    census.put_gateway(replace(SECOND, ready=False))  # nobody waits for one that isn't ready
+    census.put_gateway(replace(SECOND, ready=False), now=0.0)  # nobody waits for one that isn't ready
     assert census.missing_since("a") == 12.0
-    census.put_gateway(replace(GATEWAY, ready=False))
+    census.put_gateway(replace(GATEWAY, ready=False), now=0.0)
     assert census.missing_since("a") is None
+
+
+def test_nobody_is_missing_before_a_gateway_that_ends_and_has_never_told_must_have_ended() -> None:
+    """C4: it has closed its port, and runs calls of up to a quarter of an hour in pods that are in no census."""
+    ends = replace(SECOND, ready=False, deleting=True)
+    census = connected(FREE).census
+    census.put_gateway(replace(SECOND, ready=False), now=3.0)
+    assert census.missing_since("b") == 1.0
+    census.put_gateway(ends, now=5.0)
+    census.put_gateway(replace(ends, version=6), now=50.0)
+    assert (census.missing_since("a"), census.missing_since("b")) == (None, 965.0)
+    census.put_gateway(replace(ends, ip=""), now=60.0)  # finished
+    assert census.missing_since("b") == 1.0
+    census.put_gateway(replace(SECOND, uid="g-3", ready=False), now=70.0)  # the next of its name
+    census.put_gateway(replace(ends, uid="g-3"), now=80.0)
+    assert census.missing_since("b") == 1_040.0
+    census.remove_gateway(SECOND.name, now=90.0)
+    assert census.missing_since("b") == 1.0
+    census.put_gateway(SECOND, now=100.0)
+    census.connected(SECOND.name, snapshot(), now=101.0)
+    census.put_gateway(ends, now=102.0)
+    census.disconnected(SECOND.name, now=107.0)
+    assert census.missing_since("b") == 1.0  # what it has is known (C3)
 
 
 def test_what_was_told_is_kept_while_the_connection_is_broken() -> None:
@@ -178,7 +201,7 @@ def test_a_gateway_that_is_gone_has_nobody() -> None:
 def test_of_two_gateways_that_share_a_pods_environments_the_one_counts_that_knows_it_larger() -> None:
     """Its first environment has moved, one that was opened beside it runs something still."""
     census = connected(msgspec.structs.replace(CLAIMED, memory_mb=256)).census
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     for memory_mb, larger in ((512, SECOND), (128, GATEWAY), (None, GATEWAY)):
         census.connected(SECOND.name, snapshot(msgspec.structs.replace(CLAIMED, memory_mb=memory_mb)), now=2.0)
         agent = census.agent("a")
@@ -187,7 +210,7 @@ def test_of_two_gateways_that_share_a_pods_environments_the_one_counts_that_know
 
 def test_of_two_gateways_the_one_counts_that_has_it_furthest() -> None:
     census = connected(WANTED).census
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     census.connected(SECOND.name, snapshot(CLAIMED, hello=EnvironmentCounts(ready=1)), now=2.0)
     census.changed(GATEWAY.name, Changes([], [], {"hello": EnvironmentCounts(ready=2)}), now=2.0)
     agent = census.agent("a")
@@ -211,7 +234,7 @@ def test_whose_code_does_not_start() -> None:
 
 def test_how_far_a_function_has_come_is_the_sum_of_what_gateways_tell() -> None:
     census = connected().census
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     assert census.rollout("hello", "f-1/4") == Rollout("f-1/4", 0, 0)
     one, two = {"hello": EnvironmentCounts(ready=1)}, {"hello": EnvironmentCounts(ready=2)}
     census.changed(GATEWAY.name, Changes([], [], two, {"hello": Rollout("f-1/4", 1, 1)}), now=2.0)
@@ -226,7 +249,7 @@ def test_how_far_a_function_has_come_is_the_sum_of_what_gateways_tell() -> None:
 
 def test_a_gateway_of_an_earlier_release_does_not_say_how_far_a_function_has_come() -> None:
     census = connected().census
-    census.put_gateway(SECOND)
+    census.put_gateway(SECOND, now=0.0)
     one = {"hello": EnvironmentCounts(ready=1)}
     census.changed(GATEWAY.name, Changes([], [], one, {"hello": Rollout("f-1/4", 1, 0)}), now=2.0)
     census.connected(SECOND.name, snapshot(**one), now=2.0)
@@ -235,10 +258,54 @@ def test_a_gateway_of_an_earlier_release_does_not_say_how_far_a_function_has_com
     assert census.rollout("hello", "f-1/4") == Rollout("f-1/4", 1, 0)
 
 
+def test_the_last_words_of_a_gateway_that_is_gone_do_not_count() -> None:
+    """C5: its node is without power, its pod object stays, and its agents have gone to the other one or are over."""
+    failed = msgspec.structs.replace(CLAIMED, init_error="ImportError")
+    census = connected().census
+    census.put_gateway(SECOND, now=1.0)
+    rollouts = {"hello": Rollout("f-1/4", 1, 0)}
+    census.connected(SECOND.name, Snapshot("whoever", [failed, AgentEntry("b", "p", "free")], ONE, rollouts), now=2.0)
+
+    def said() -> tuple[object, ...]:
+        return (
+            census.counts("hello"), census.rollout("hello", "f-1/5"), census.pool_counts("p"), census.init_error("f-1"),
+            census.is_current("a"),
+        )  # fmt: skip
+
+    all_of_it = (ONE["hello"], Rollout("f-1/5", 0, 1), (1, 0), "ImportError", True)
+    census.put_gateway(replace(SECOND, ready=False, deleting=True), now=3.0)
+    assert said() == all_of_it, "it tells still"
+    census.put_gateway(SECOND, now=4.0)
+    census.disconnected(SECOND.name, now=5.0)
+    assert said() == all_of_it, "it may be back in a moment, and till then nothing is shown"
+    census.put_gateway(replace(SECOND, ready=False), now=6.0)
+    assert said() == (EnvironmentCounts(), Rollout("f-1/5", 0, 0), (0, 0), None, False)
+    assert census.missing_since("a") is None and census.claimed_by("f-1") == {"a"}, "C3"
+    census.changed(GATEWAY.name, Changes([CLAIMED, AgentEntry("b", "p", "free")], [], ONE, rollouts), now=7.0)
+    assert said() == (ONE["hello"], Rollout("f-1/5", 0, 1), (1, 0), None, True)
+    census.connected(SECOND.name, snapshot(failed, AgentEntry("c", "p", "free")), now=8.0)
+    assert (census.init_error("f-1"), census.pool_counts("p")) == ("ImportError", (2, 0))
+    census.disconnected(SECOND.name, now=9.0)
+    assert (census.init_error("f-1"), census.pool_counts("p")) == (None, (1, 0))
+
+
+def test_of_two_gateways_that_want_the_same_the_one_is_believed_that_is_there() -> None:
+    census = connected(WANTED).census
+    census.put_gateway(SECOND, now=2.0)
+    census.connected(SECOND.name, snapshot(WANTED), now=2.0)
+    for gone, other in ((GATEWAY, SECOND), (SECOND, GATEWAY)):
+        census.disconnected(gone.name, now=3.0)
+        census.put_gateway(replace(gone, ready=False), now=3.0)
+        agent = census.agent("a")
+        assert agent is not None and agent.gateway == other.name
+        census.put_gateway(gone, now=4.0)
+        census.connected(gone.name, snapshot(WANTED), now=4.0)
+
+
 def test_since_when_no_gateway_is_there() -> None:
     census = Listening().census
     assert census.away_since == 0.0
-    census.put_gateway(GATEWAY)
+    census.put_gateway(GATEWAY, now=0.0)
     assert census.away_since == 0.0
     census.connected(GATEWAY.name, snapshot(), now=1.0)
     assert census.away_since is None

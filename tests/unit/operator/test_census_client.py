@@ -162,7 +162,7 @@ async def test_failures_are_told(server: Server, following: Following) -> None:
     trouble = Trouble("ImagePullFailed", "not found.")
     with pytest.raises(GatewayUnreachable):
         await following.client.report_failure("gateway-0", "a", trouble)
-    following.census.put_gateway(POD)
+    following.census.put_gateway(POD, now=0.0)
     assert await following.client.report_failure("gateway-0", "a", trouble)
     server.status = 404  # it doesn't want the agent any more, or has it
     assert not await following.client.report_failure("gateway-0", "b", trouble)

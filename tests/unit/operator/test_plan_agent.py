@@ -7,7 +7,15 @@ import pytest
 
 from lambent_operator.changes import AdoptPod, CreatePod, DeletePod, Event, LeaveAlone, Plan, ReportFailure, ResizePod
 from lambent_operator.manifests.pod import amounts_for, pod_manifest
-from lambent_operator.plans.agent import AgentView, own_pool, plan_agent, plan_refused, version_to_make
+from lambent_operator.plans.agent import (
+    LOOK_AGAIN_SECONDS,
+    AgentView,
+    function_to_look_at,
+    own_pool,
+    plan_agent,
+    plan_refused,
+    version_to_make,
+)
 from lambent_operator.resources import PodWishes
 from lambent_operator.troubles import PoolTrouble, Trouble
 from tests.unit.operator.things import (
@@ -95,6 +103,42 @@ def test_a_pool_or_function_that_nobody_knows_is_waited_for_a_little() -> None:
 def test_a_function_with_its_own_pods_has_them_made_for_it() -> None:
     own = function(pod=PodWishes("mailer"))
     assert plan(agent=wanted(pool="function/hello/4"), function=own) == Plan([made("function/hello/4", function=own)])
+
+
+def test_own_pods_are_not_made_of_a_function_that_is_older_than_they_shall_be() -> None:
+    """A gateway has another revision at once; the watch may be behind, and what the pod is made of it has for life."""
+    image = "registry.example.com/fn:1"
+    for own in ("function/hello/5", f"function/hello/5/{image}"):
+        older, newer = function(code_revision=4), function(code_revision=6)
+        assert plan(agent=wanted(pool=own), function=older) == Plan(again_seconds=LOOK_AGAIN_SECONDS)
+        lacking = Trouble("RuntimeUnavailable", "The Function hello has no code revision 5, only 4")
+        assert plan(agent=wanted(pool=own), function=older, wanted_seconds=5.0) == Plan([failure(lacking, own)])
+        (made_of_newer,) = plan(agent=wanted(pool=own), function=newer).changes
+        assert isinstance(made_of_newer, CreatePod)
+
+
+def test_a_function_that_is_not_known_in_time_is_looked_at_before_anybody_is_told() -> None:
+    own = "function/hello/5"
+    late = AgentView("a", agent=wanted(pool=own), gateway=GATEWAY, wanted_seconds=5.0)
+    for unknown in (
+        late,
+        replace(late, function=function(code_revision=4)),
+        replace(late, agent=wanted(pool="function/hello/v1")),
+    ):
+        assert function_to_look_at(unknown, now=NOW) == "hello"
+    for other in (
+        replace(late, wanted_seconds=4.0),
+        replace(late, function=function(code_revision=5)),
+        replace(late, agent=wanted(pool="function/hello/v5"), function=function(code_revision=4)),
+        replace(late, agent=wanted(pool="function/hello/0"), function=function(code_revision=4)),
+        replace(late, agent=wanted()),
+        replace(late, agent=claimed(pool=own)),
+        replace(late, agent=None),
+        replace(late, gateway=None),
+        replace(late, pod=pod(phase="Pending", pool=own)),
+        replace(late, pool_trouble=trouble(PULL, until=NOW + 5)),
+    ):
+        assert function_to_look_at(other, now=NOW) is None
 
 
 def test_a_published_version_has_pods_made_of_what_was_published() -> None:
@@ -206,6 +250,8 @@ def test_a_free_agent_is_left_alone() -> None:
 def test_a_finished_pod_is_deleted_whoever_has_it() -> None:
     for agent in (free(), claimed(), None):
         assert plan(agent=agent, pod=pod(phase="Succeeded")) == Plan([DeletePod("a", "p-a")])
+    assert plan(agent=wanted(), gateway=None, pod=pod(phase="Failed")) == Plan([DeletePod("a", "p-a")])
+    assert plan(agent=wanted(), gateway=None, pod=pod()) == Plan()
 
 
 def test_a_claimed_pod_is_adopted_and_resized() -> None:
