@@ -21,11 +21,12 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
-from lambent_core import deployment, generations
+from lambent_core import deployment, generations, versions
 from lambent_core.documents import KINDS, D, Document, DocumentConflict, StoreUnusable, Watcher
 from lambent_core.function import Function
 from lambent_core.images import without_findings
 from lambent_core.resources import UnreadableResource, from_resource, to_resource
+from lambent_core.versions import FunctionVersion
 from lambent_kube.client import AlreadyExists, Conflict, Kubernetes, KubernetesError, NotFound, Object
 from lambent_kube.mirror import Mirror
 from lambent_kube.resources import FUNCTION_ALIASES, FUNCTION_VERSIONS, FUNCTIONS, LAYER_VERSIONS, Resource
@@ -312,7 +313,12 @@ def _read(thing: Object) -> Document | None:
     except UnreadableResource as error:
         log.error("a resource can't be read", error=str(error))
         return None
-    return generations.seen(document) if isinstance(document, Function) else document
+    match document:
+        case Function():
+            return generations.seen(document)
+        case FunctionVersion():
+            return versions.seen_version(document)
+    return document
 
 
 def _with_own_code(document: Document, before: Document | None) -> Document:

@@ -15,8 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from lambent_core.documents import DocumentConflict
-from lambent_core.function import Function
-from lambent_core.versions import FunctionAlias
+from lambent_core.function import Function, FunctionStatus
+from lambent_core.versions import FunctionAlias, FunctionVersion
 from lambent_gateway.clock import SystemClock
 from lambent_gateway.drivers.retention import Retention
 from lambent_gateway.environments.trees import UnpackedTrees
@@ -40,6 +40,11 @@ class Cluster(ApiServer):
         spec = {"functionName": function, "name": own, "functionVersion": "$LATEST"}
         thing = {"apiVersion": "lambent.dev/v1", "kind": "FunctionAlias", "spec": spec}
         self.put("functionaliases", name, thing, **metadata)
+
+    def apply_version(self) -> None:
+        spec = {"functionName": "fn", "version": 1, "function": {"runtime": "python3.11", "code": {"sha256": DIGEST}}}
+        thing = {"apiVersion": "lambent.dev/v1", "kind": "FunctionVersion", "spec": spec}
+        self.put("functionversions", "fn.1", thing, creationTimestamp="2026-01-01T00:00:00Z")
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[KubernetesDocuments]:
@@ -83,6 +88,30 @@ async def test_an_alias_is_given_to_its_function_beside_whom_it_belongs_to(clust
     assert after == before | {
         "metadata": before["metadata"]
         | {"ownerReferences": [CONFIG_MAP, owner], "resourceVersion": stored.metadata.resource_version}
+    }
+
+
+async def test_a_version_that_has_no_status_is_published_and_keeps_what_it_was_seen_with(cluster: Cluster) -> None:
+    cluster.apply()
+    cluster.apply_version()
+    async with cluster.store() as store:
+        version = store.get(FunctionVersion, "fn.1")
+        assert version is not None
+        assert version.status == FunctionStatus(
+            state="Active",
+            last_update_status="Successful",
+            revision_id="0d9ebfd4-d186-578d-a500-d997c7c134ff",
+            last_modified="2026-01-01T00:00:00.000+0000",
+        )
+        stored = await store.put(
+            msgspec.structs.replace(version, function_uid="u-1"), version.metadata.resource_version
+        )
+        assert stored.status == version.status
+    assert cluster.objects["functionversions", "fn.1"]["status"] == {
+        "state": "Active",
+        "lastUpdateStatus": "Successful",
+        "revisionId": version.status.revision_id,
+        "lastModified": version.status.last_modified,
     }
 
 

@@ -120,6 +120,19 @@ async def test_an_earlier_function_of_the_name_leaves_nothing_in_the_way(publish
     assert [one.function_uid for one in published.documents.list(FunctionVersion)] != [left.function_uid]
 
 
+async def test_a_version_that_its_function_was_not_told_of_is_told_when_it_is_published_again(live: Any) -> None:
+    """As a crash between the two leaves it, or who applies it. Its number is given to no other once it is deleted."""
+    await live.create("fn")
+    for number, published_again in ((1, True), (2, False)):
+        (function,) = live.documents.list(Function)
+        await live.documents.put(versions.published(function, None, description=None, revision_id="r", now=0.0), "")
+        if published_again:
+            assert (await live.request("POST", f"{FUNCTIONS}/fn/versions", {})).body["Version"] == str(number)
+            assert live.documents.list(Function)[0].status.last_version == number
+        assert (await live.request("DELETE", f"{FUNCTIONS}/fn", query=f"Qualifier={number}")).status == 204
+    assert (await live.request("POST", f"{FUNCTIONS}/fn/versions", {})).body["Version"] == "3"
+
+
 async def test_what_was_applied_past_the_api_is_not_written_over(live: Any) -> None:
     """It belongs to no function for a moment: nobody publishes in its place, or asks for ever."""
     created = (await live.create("fn")).body
