@@ -88,6 +88,8 @@ class FunctionAlias(_Owned, frozen=True, kw_only=True):
     """Another version, and its share of the invocations, 0 to 1. The rest is `version`'s."""
     revision_id: str = ""
     """UUID, new with each UpdateAlias."""
+    observed_generation: int = 0
+    """The `metadata.generation` that `revision_id` is of."""
     url: FunctionUrl | None = None
     url_id: str | None = None
     url_created: str | None = None
@@ -186,6 +188,19 @@ def altered(alias: FunctionAlias, members: Mapping[str, Any], *, revision_id: st
         additional_version_weights=alias.additional_version_weights if weights is None else weights,
         revision_id=revision_id,
     )
+
+
+def seen_alias(alias: FunctionAlias) -> FunctionAlias:
+    """
+    An alias as Lambda's API shall see it where anybody may change its `spec`, and the gateway's own write is two requests.
+
+    With another generation it has another revision id, so that nobody writes over what he has not seen.
+    """
+    uid, generation = alias.metadata.uid, alias.metadata.generation
+    if alias.observed_generation == generation:
+        return alias
+    revision_id = str(uuid.uuid5(_REVISIONS, f"{uid}/{generation}"))
+    return msgspec.structs.replace(alias, revision_id=revision_id, observed_generation=generation)
 
 
 def with_url(alias: FunctionAlias, url: FunctionUrl | None, *, now: float) -> FunctionAlias:

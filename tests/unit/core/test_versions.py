@@ -139,6 +139,19 @@ def test_only_the_code_that_the_caller_means() -> None:
     )
 
 
+def test_an_alias_has_another_revision_when_its_spec_was_written_without_it() -> None:
+    """By kubectl, or by a gateway that has not come to the status yet. Every gateway shows the same."""
+    made = alias()
+    assert versions.seen_alias(made) is made, "where there are no generations"
+    metadata = msgspec.structs.replace(made.metadata, uid="uid-of-the-alias", generation=4)
+    written = msgspec.structs.replace(made, metadata=metadata, observed_generation=3)
+    seen = versions.seen_alias(written)
+    assert seen == msgspec.structs.replace(
+        written, revision_id="2fa328ec-9cba-5a23-a330-b5ee99339a72", observed_generation=4
+    )
+    assert versions.seen_alias(seen) is seen
+
+
 def test_an_alias_is_what_was_said_of_it() -> None:
     made = alias(Description="mine", RoutingConfig={"AdditionalVersionWeights": {"2": 0.5}})
     assert (made.name, made.version, made.description, made.revision_id) == ("Live_1", "1", "mine", "a1")
