@@ -42,7 +42,7 @@ def all_versions(function: Function, call: Call) -> list[tuple[str, dict[str, An
 
 async def publish(call: Call, function: Function, description: str | None = None) -> FunctionVersion:
     """The version that holds what `function` is now: a new one, or the last one where nothing was changed since."""
-    parts = call.parts
+    parts, tried = call.parts, 0
     while True:
         last = parts.qualified.versions(function)[-1:]
         before = last[0] if last else None
@@ -50,6 +50,12 @@ async def publish(call: Call, function: Function, description: str | None = None
             function, before, description=description, revision_id=parts.ids(), now=parts.clock.time()
         )
         if version is not before:
+            if version.number == tried:
+                raise ResourceConflict(
+                    f"FunctionVersion {version.metadata.name} exists and can't be read as version {tried} of the function "
+                    f"{function.name}: try again in a moment, or delete it."
+                )
+            tried = version.number
             try:
                 version = await parts.qualified.add(version)
             except DocumentConflict:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lambent_core.function import Function
-from lambent_core.layers import LayerVersion
+from lambent_core.layers import LayerVersion, LayerVersionMetadata, LayerVersionSpec
 from tests.unit.gateway.api.conftest import encoded, package
 
 LAYERS = "/2018-10-31/layers"
@@ -104,6 +104,39 @@ async def test_a_number_is_never_given_twice(live: Any) -> None:
 async def test_versions_that_are_published_at_once_get_a_number_each(live: Any) -> None:
     published = await asyncio.gather(*(publish(live, text=str(number)) for number in range(5)))
     assert sorted(one["Version"] for one in published) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "told"),
+    [
+        ("my-deps.1", "my_deps", "LayerVersion my-deps.1 exists and is of the layer my_deps, not my-deps: delete it."),
+        (
+            "my-deps.2",
+            "my-deps",
+            "LayerVersion my-deps.2 exists and can't be read as version 2 of the layer my-deps: "
+            "try again in a moment, or delete it.",
+        ),
+    ],
+)
+async def test_what_is_in_the_place_of_a_layer_version_is_told(live: Any, name: str, layer: str, told: str) -> None:
+    """Others may apply what the API never makes; nobody publishes in its place, takes it for his own, or tries for ever."""
+    spec = LayerVersionSpec(layer_name=layer, version=1)
+    applied = await live.documents.put(LayerVersion(metadata=LayerVersionMetadata(name=name), spec=spec), "")
+    async with asyncio.timeout(10):
+        refused = await live.request("POST", f"{LAYERS}/my-deps/versions", {"Content": {"ZipFile": encoded(package())}})
+    assert (refused.status, refused.headers["x-amzn-errortype"], refused.body["message"]) == (
+        409,
+        "ResourceConflictException",
+        told,
+    )
+    assert live.documents.list(LayerVersion) == [applied]
+
+
+async def test_a_layer_version_goes_by_its_own_name_alone(live: Any) -> None:
+    spec = LayerVersionSpec(layer_name="my_deps", version=1)
+    applied = await live.documents.put(LayerVersion(metadata=LayerVersionMetadata(name="my-deps.1"), spec=spec), "")
+    assert (await live.request("DELETE", f"{LAYERS}/my-deps/versions/1")).status == 204
+    assert live.documents.list(LayerVersion) == [applied]
 
 
 @pytest.mark.parametrize("content", [{}, {"S3Bucket": "bucket", "S3Key": "key"}, {"ZipFile": encoded(b"no zip")}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -150,6 +151,23 @@ async def test_what_was_applied_past_the_api_is_not_written_over(live: Any) -> N
         told = f"{kind} exists and belongs to no function yet: try again in a moment, or delete it."
         assert (refused.status, refused.body["message"]) == (409, told), created
     assert [*live.documents.list(FunctionVersion), *live.documents.list(FunctionAlias)] == applied
+
+
+async def test_what_is_in_the_place_of_a_version_is_told(live: Any) -> None:
+    await live.create("fn")
+    (function,) = live.documents.list(Function)
+    first = versions.published(function, None, description=None, revision_id="r", now=0.0)
+    metadata = msgspec.structs.replace(first.metadata, name="fn.2")
+    applied = await live.documents.put(msgspec.structs.replace(first, metadata=metadata, description="old"), "")
+    await live.request("PUT", f"{FUNCTIONS}/fn/configuration", {"Timeout": 9})
+    async with asyncio.timeout(10):
+        refused = await live.request("POST", f"{FUNCTIONS}/fn/versions", {})
+    told = (
+        "FunctionVersion fn.2 exists and can't be read as version 2 of the function fn: "
+        "try again in a moment, or delete it."
+    )
+    assert (refused.status, refused.body["message"]) == (409, told)
+    assert live.documents.list(FunctionVersion) == [applied]
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "versions"), ("GET", "aliases"), ("POST", "versions")])
