@@ -10,8 +10,9 @@ import pytest
 
 from lambent_core import versions
 from lambent_core.errors import ResourceNotFound
-from lambent_core.function import Function
+from lambent_core.function import EventInvokeConfig, Function
 from lambent_core.versions import FunctionAlias, FunctionVersion
+from lambent_gateway.api.qualified import Qualified
 
 FUNCTIONS = "/2015-03-31/functions"
 EVENTS = "/2019-09-25/functions"
@@ -132,6 +133,22 @@ async def test_a_version_that_its_function_was_not_told_of_is_told_when_it_is_pu
             assert live.documents.list(Function)[0].status.last_version == number
         assert (await live.request("DELETE", f"{FUNCTIONS}/fn", query=f"Qualifier={number}")).status == 204
     assert (await live.request("POST", f"{FUNCTIONS}/fn/versions", {})).body["Version"] == "3"
+
+
+async def test_who_removes_late_leaves_what_the_next_function_of_the_name_has(live: Any) -> None:
+    await live.create("fn")
+    (function,) = live.documents.list(Function)
+    earlier = await live.documents.put(
+        versions.published(function, None, description=None, revision_id="r", now=0.0), ""
+    )
+    changed = msgspec.structs.replace(earlier, event_invoke_config=EventInvokeConfig())
+    await live.documents.put(changed, earlier.metadata.resource_version)
+    qualified = Qualified(live.documents)
+    await qualified.remove(earlier)
+    assert live.documents.list(FunctionVersion) == [], "what was changed meanwhile goes all the same"
+    of_the_next = await live.documents.put(msgspec.structs.replace(earlier, function_uid="another"), "")
+    await qualified.remove(earlier)
+    assert live.documents.list(FunctionVersion) == [of_the_next]
 
 
 async def test_what_was_applied_past_the_api_is_not_written_over(live: Any) -> None:
