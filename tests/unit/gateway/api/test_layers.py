@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambent_core.function import Function
-from lambent_core.layers import LayerVersion, LayerVersionMetadata, LayerVersionSpec
+from lambent_core.layers import LayerVersion, LayerVersionMetadata, LayerVersionSpec, LayerVersionStatus
 from tests.unit.gateway.api.conftest import encoded, package
 
 LAYERS = "/2018-10-31/layers"
@@ -201,6 +202,20 @@ async def test_a_manifest_that_says_something_else_is_refused(live: Any) -> None
     assert (await live.request("DELETE", PUT)).status == 404
     refused = await live.request("PUT", PUT, MANIFEST)
     assert refused.status == 400 and refused.body["message"].endswith("publish this as version 2")
+
+
+async def test_a_manifest_of_what_is_being_published_is_not_told_that_it_differs(live: Any) -> None:
+    """Another gateway has not come to the status yet, or it was applied by kubectl just now."""
+    made = (await live.request("PUT", PUT, MANIFEST)).body
+    (published,) = live.documents.list(LayerVersion)
+    half = msgspec.structs.replace(published, status=LayerVersionStatus())
+    half = await live.documents.put(half, published.metadata.resource_version)
+    refused = await live.request("PUT", PUT, MANIFEST)
+    told = "spec.version: version 1 of the layer deps is being published: try again in a moment"
+    assert (refused.status, refused.body["message"]) == (409, told)
+    await live.documents.put(msgspec.structs.replace(half, status=published.status), half.metadata.resource_version)
+    again = await live.request("PUT", PUT, MANIFEST)
+    assert (again.headers["x-lambent-result"], again.body["status"]) == ("unchanged", made["status"])
 
 
 @pytest.mark.parametrize(
