@@ -82,7 +82,10 @@ class ApiServer:
         version = thing["metadata"]["resourceVersion"]
         if patch.get("metadata", {}).get("resourceVersion", version) != version:
             return _refused(409, "Conflict")
-        return web.json_response(self._write(plural, _merged(thing, patch)))
+        merged = _merged(thing, patch)
+        if merged.get("spec") != thing.get("spec"):
+            merged["metadata"]["generation"] += 1
+        return web.json_response(self._write(plural, merged))
 
     async def _watch(self, request: web.Request, plural: str, selector: str) -> web.StreamResponse:
         response = web.StreamResponse()

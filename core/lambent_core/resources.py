@@ -105,6 +105,8 @@ class FunctionAliasStatus(_Model, frozen=True, kw_only=True):
 
     revision_id: str = ""
     """UUID, new with each change; what AWS calls RevisionId."""
+    observed_generation: int = 0
+    """The `metadata.generation` that `revisionId` is of; with another one the alias has another."""
     url_id: str | None = None
     """What its function URL has for a name."""
     url_created: str | None = None
@@ -240,6 +242,7 @@ def _alias_resource(alias: FunctionAlias) -> FunctionAliasResource:
         ),
         status=FunctionAliasStatus(
             revision_id=alias.revision_id,
+            observed_generation=alias.observed_generation,
             url_id=alias.url_id,
             url_created=alias.url_created,
             url_last_modified=alias.url_last_modified,
@@ -261,6 +264,7 @@ def _alias(read: FunctionAliasResource, function_uid: str) -> FunctionAlias:
         description=spec.description,
         additional_version_weights=spec.routing_config.additional_version_weights,
         revision_id=status.revision_id,
+        observed_generation=status.observed_generation,
         url=spec.url,
         url_id=status.url_id,
         url_created=status.url_created,

@@ -10,6 +10,7 @@ AWS documentation: "Lambda function versions", "Lambda function aliases", "Using
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -27,6 +28,9 @@ from lambent_core.function import (
     FunctionUrl,
     Metadata,
 )
+
+_REVISIONS = uuid.UUID("b81192f2-6f64-5817-84e3-5f6512352e31")
+"""Namespace of revision ids that are made of what Kubernetes knows, and so the same at every gateway."""
 
 
 class _Owned(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,6 +88,8 @@ class FunctionAlias(_Owned, frozen=True, kw_only=True):
     """Another version, and its share of the invocations, 0 to 1. The rest is `version`'s."""
     revision_id: str = ""
     """UUID, new with each UpdateAlias."""
+    observed_generation: int = 0
+    """The `metadata.generation` that `revision_id` is of."""
     url: FunctionUrl | None = None
     url_id: str | None = None
     url_created: str | None = None
@@ -124,11 +130,30 @@ def published(
     )
 
 
-def with_published(function: Function, number: int, *, revision_id: str) -> Function:
-    """The function after the publication of a version: `$LATEST` has another revision id then."""
-    if function.status.last_version >= number:
+def seen_version(version: FunctionVersion) -> FunctionVersion:
+    """
+    A version as Lambda's API shall see it where anybody may apply one, and a crash may come before its `status` is written.
+
+    It is what its `spec` says, and that is published.
+    """
+    status, metadata = version.status, version.metadata
+    if status.revision_id:
+        return version
+    status = msgspec.structs.replace(
+        status,
+        state="Active",
+        last_update_status="Successful",
+        revision_id=str(uuid.uuid5(_REVISIONS, metadata.uid)),
+        last_modified=timestamps.last_modified(timestamps.seconds(metadata.creation_timestamp)),
+    )
+    return msgspec.structs.replace(version, status=status)
+
+
+def with_published(function: Function, version: FunctionVersion, *, revision_id: str) -> Function:
+    """The function after the publication of a version of its own: `$LATEST` has another revision id then."""
+    if function.metadata.uid != version.function_uid or function.status.last_version >= version.number:
         return function
-    status = msgspec.structs.replace(function.status, last_version=number, revision_id=revision_id)
+    status = msgspec.structs.replace(function.status, last_version=version.number, revision_id=revision_id)
     return msgspec.structs.replace(function, status=status)
 
 
@@ -163,6 +188,19 @@ def altered(alias: FunctionAlias, members: Mapping[str, Any], *, revision_id: st
         additional_version_weights=alias.additional_version_weights if weights is None else weights,
         revision_id=revision_id,
     )
+
+
+def seen_alias(alias: FunctionAlias) -> FunctionAlias:
+    """
+    An alias as Lambda's API shall see it where anybody may change its `spec`, and the gateway's own write is two requests.
+
+    With another generation it has another revision id, so that nobody writes over what he has not seen.
+    """
+    uid, generation = alias.metadata.uid, alias.metadata.generation
+    if alias.observed_generation == generation:
+        return alias
+    revision_id = str(uuid.uuid5(_REVISIONS, f"{uid}/{generation}"))
+    return msgspec.structs.replace(alias, revision_id=revision_id, observed_generation=generation)
 
 
 def with_url(alias: FunctionAlias, url: FunctionUrl | None, *, now: float) -> FunctionAlias:

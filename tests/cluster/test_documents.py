@@ -22,7 +22,8 @@ from lambent_core.function import Code, FoundImage, Function, FunctionSpec, Meta
 from lambent_core.images import Images
 from lambent_core.layers import LayerVersion
 from lambent_core.package import Package
-from lambent_core.versions import FunctionAlias, FunctionVersion, published
+from lambent_core.resources import to_resource
+from lambent_core.versions import FunctionAlias, FunctionVersion, alias_of, altered, published
 from lambent_gateway.drivers.belongings import Adoptions
 from lambent_gateway.drivers.deployment import Deployments
 from lambent_gateway.drivers.layer_versions import LayerPublications
@@ -433,6 +434,28 @@ async def test_an_alias_that_kubectl_applies_is_given_to_its_function_by_one_of_
     await until(
         lambda: [one.metadata.name for one in store.list(FunctionAlias)] == ["absent.live"], "Kubernetes collects it"
     )
+
+
+async def test_what_kubectl_applies_of_a_function_has_revisions(store: KubernetesDocuments, world: World) -> None:
+    """A version is published though nobody wrote its status; an alias has another revision with each change."""
+    made = await store.put(function(), "")
+    body = to_resource(published(made, None, description="", revision_id="", now=0.0))
+    metadata = {name: body["metadata"][name] for name in ("name", "ownerReferences")}
+    await world.user.create(FUNCTION_VERSIONS, world.namespace, body | {"metadata": metadata})
+    live = await store.put(altered(alias_of(made, "live", "$LATEST", now=0.0), {}, revision_id="r1"), "")
+    assert (live.revision_id, live.observed_generation, live.metadata.generation) == ("r1", 1, 1)
+    change = {"spec": {"description": "kubectl's"}}
+    await world.user.patch(FUNCTION_ALIASES, world.namespace, "a.live", change)
+    await until(lambda: store.list(FunctionAlias)[0].description == "kubectl's", "the change is seen")
+    await until(lambda: store.list(FunctionVersion), "the version is seen")
+    (one,), (changed,) = store.list(FunctionVersion), store.list(FunctionAlias)
+    assert (one.status.state, one.status.last_update_status) == ("Active", "Successful")
+    assert one.status.revision_id and one.status.last_modified
+    assert changed.revision_id not in ("", "r1")
+    async with world.opened() as other:
+        assert (other.list(FunctionVersion), other.list(FunctionAlias)) == ([one], [changed])
+    again = await store.put(altered(changed, {"Description": "ours"}, revision_id="r2"), version(changed))
+    assert (again.revision_id, again.observed_generation, again.metadata.generation) == ("r2", 3, 3)
 
 
 # Whose field is whose

@@ -5,6 +5,7 @@ The manifest's door: brings one function to what its manifest says, made or alte
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import msgspec
@@ -32,7 +33,6 @@ async def apply_manifest(parts: Parts, name: str, document: Any, *, caller: Call
         raise InvalidParameterValue("; ".join(map(str, error.problems))) from None
     if name not in (wanted.name, wanted.metadata.name):
         raise InvalidParameterValue(f"metadata.name: the manifest is of {wanted.name}, the address of {name}")
-    _check_reservation(parts, wanted)
     before = parts.functions.get(wanted.name)
     if before is not None and before.spec.package_type != wanted.spec.package_type:
         raise InvalidParameterValue(
@@ -40,11 +40,13 @@ async def apply_manifest(parts: Parts, name: str, document: Any, *, caller: Call
             "a function with another package type is another function"
         )
     spec = await _with_code(parts, wanted, before, packed)
-    if before is None:
-        created = await deploy.create_function(parts, wanted.name, spec, caller=caller, metadata=wanted.metadata)
-        return created, "created"
-    after = await _update(parts, wanted, spec, caller)
-    return after, "unchanged" if after == before else "configured"
+    async with nullcontext() if spec.reserved_concurrent_executions is None else parts.reserving:
+        _check_reservation(parts, wanted)
+        if before is None:
+            created = await deploy.create_function(parts, wanted.name, spec, caller=caller, metadata=wanted.metadata)
+            return created, "created"
+        after = await _update(parts, wanted, spec, caller)
+        return after, "unchanged" if after == before else "configured"
 
 
 async def _update(parts: Parts, wanted: Function, spec: FunctionSpec, caller: Caller) -> Function:

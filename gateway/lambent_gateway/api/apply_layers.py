@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lambent_core import layers, manifest
 from lambent_core.documents import DocumentConflict
-from lambent_core.errors import InvalidParameterValue
+from lambent_core.errors import InvalidParameterValue, ResourceConflict
 from lambent_core.layers import LayerVersion
 from lambent_core.package import Package, pack
 from lambent_gateway.api import deploy
@@ -20,7 +20,11 @@ Result = Literal["created", "unchanged"]
 
 
 async def apply_layer_version(parts: Parts, layer: str, number: int, document: Any) -> tuple[LayerVersion, Result]:
-    """Raises InvalidParameterValue that names each member that is wrong."""
+    """
+    Raises InvalidParameterValue that names each member that is wrong.
+
+    Raises ResourceConflict while it isn't known yet what a version of that number came to, or if another layer's is in its place.
+    """
     zipped = take_zip(document)
     try:
         wanted = manifest.parse_layer_version(document, source="manifest", code_required=zipped is None)
@@ -44,6 +48,8 @@ def _published(parts: Parts, wanted: LayerVersion, package: Package) -> LayerVer
         return before
     following = layers.next_number(parts.layers.documents_of(wanted.spec.layer_name))
     what = f"version {wanted.spec.version} of the layer {wanted.spec.layer_name}"
+    if before is not None and before.status.state == "Pending":
+        raise ResourceConflict(f"spec.version: {what} is being published: try again in a moment")
     if before is not None and before.status.state in ("Failed", "Deleted"):
         raise InvalidParameterValue(
             f"spec.version: {what} is there and is {before.status.state} ({before.status.state_reason}): "

@@ -4,8 +4,9 @@ What an operation is given: the parts of the gateway it may use, and the call it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lambent_core import names
@@ -100,6 +101,8 @@ class Parts:
     account: str = LOCAL_ACCOUNT
     region: str = DEFAULT_REGION
     account_concurrency: int = ACCOUNT_CONCURRENCY
+    reserving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held from the look at what the account has left to the end of the write that reserves of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,9 @@ async def put_function_concurrency(call: Call) -> Mapping[str, Any]:
     target = _unqualified(call)
     # AWS names $LATEST here, and here alone.
     call.existing(Target(target.name, "$LATEST"))
-    deploy.check_reservation(call.parts, target.name, wanted)
-    await call.change(target, lambda function: _reserving(function, wanted))
+    async with call.parts.reserving:
+        deploy.check_reservation(call.parts, target.name, wanted)
+        await call.change(target, lambda function: _reserving(function, wanted))
     return {"ReservedConcurrentExecutions": wanted}
 
 

@@ -104,7 +104,11 @@ async def delete_function(parts: Parts, name: str, missing: Callable[[], Excepti
 
 
 def check_reservation(parts: Parts, name: str, wanted: int) -> None:
-    """Raises InvalidParameterValue when too little would be left for functions without a reservation."""
+    """
+    Raises InvalidParameterValue when too little would be left for functions without a reservation.
+
+    Within `parts.reserving`, so that nobody else at this gateway reserves the same.
+    """
     others = sum(
         function.spec.reserved_concurrent_executions or 0 for function in parts.functions.all() if function.name != name
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from lambent_core import layers
 from lambent_core.documents import DocumentConflict, DocumentStore
+from lambent_core.errors import ResourceConflict
 from lambent_core.layer_names import LayerReference, document_name
 from lambent_core.layers import LayerVersion
 
@@ -16,7 +17,8 @@ class LayerVersions:
 
     def find(self, reference: LayerReference) -> LayerVersion | None:
         """Whatever its state."""
-        return self._documents.get(LayerVersion, document_name(reference.name, reference.version))
+        found = self._documents.get(LayerVersion, document_name(reference.name, reference.version))
+        return found if found is not None and found.spec.layer_name == reference.name else None
 
     def all(self) -> list[LayerVersion]:
         """Those that functions can use: by name of the layer, the latest version first."""
@@ -28,9 +30,15 @@ class LayerVersions:
         return [version for version in self._documents.list(LayerVersion) if version.spec.layer_name == layer]
 
     async def add(self, version: LayerVersion) -> LayerVersion:
-        """Raises DocumentConflict if there is, or was, one of that number."""
+        """Raises DocumentConflict if there is, or was, one of that number, ResourceConflict if another layer's is in its place."""
+        name, layer = version.metadata.name, version.spec.layer_name
+        left = self._documents.get(LayerVersion, name)
+        if left is not None and left.spec.layer_name != layer:
+            raise ResourceConflict(
+                f"LayerVersion {name} exists and is of the layer {left.spec.layer_name}, not {layer}: delete it."
+            )
         added = await self._documents.put(version, "")
-        for earlier in self.documents_of(version.spec.layer_name):
+        for earlier in self.documents_of(layer):
             if earlier.status.state == "Deleted" and earlier.spec.version < version.spec.version:
                 await self._remove(earlier)  # it was kept for its number alone
         return added

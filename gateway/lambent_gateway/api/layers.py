@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from lambent_core import layers
 from lambent_core.documents import DocumentConflict
-from lambent_core.errors import InvalidParameterValue, ResourceNotFound
-from lambent_core.layer_names import LayerReference, parse_layer, parse_layer_version
+from lambent_core.errors import InvalidParameterValue, ResourceConflict, ResourceNotFound
+from lambent_core.layer_names import LayerReference, document_name, parse_layer, parse_layer_version
 from lambent_core.layers import LayerVersion
 from lambent_core.package import Package
 from lambent_gateway.api import deploy
@@ -24,13 +25,16 @@ async def publish_layer_version(call: Call) -> Mapping[str, Any]:
     if name is None:
         raise _not_there()
     package = await _uploaded(call, members["Content"])
-    while True:
-        number = layers.next_number(parts.layers.documents_of(name))
+    tried = 0
+    while (number := layers.next_number(parts.layers.documents_of(name))) != tried:
+        tried = number
         version = layers.version_of(name, number, members, package, uid=parts.ids(), now=parts.clock.time())
-        try:
+        with suppress(DocumentConflict):
             return _shown(await parts.layers.add(version), call)
-        except DocumentConflict:
-            continue
+    raise ResourceConflict(
+        f"LayerVersion {document_name(name, tried)} exists and can't be read as version {tried} of the layer {name}: "
+        "try again in a moment, or delete it."
+    )
 
 
 async def get_layer_version(call: Call) -> Mapping[str, Any]:

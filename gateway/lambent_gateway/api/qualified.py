@@ -74,9 +74,9 @@ class Qualified:
                 continue
 
     async def remove(self, document: Owned) -> None:
-        """Nothing happens if it is gone already."""
+        """Nothing happens if it is gone already, or another function's has its name by now."""
         latest: Owned | None = document
-        while latest is not None:
+        while latest is not None and latest.function_uid == document.function_uid:
             try:
                 await self._documents.delete(latest, latest.metadata.resource_version)
                 return

@@ -42,31 +42,34 @@ def all_versions(function: Function, call: Call) -> list[tuple[str, dict[str, An
 
 async def publish(call: Call, function: Function, description: str | None = None) -> FunctionVersion:
     """The version that holds what `function` is now: a new one, or the last one where nothing was changed since."""
-    parts = call.parts
+    parts, tried = call.parts, 0
     while True:
         last = parts.qualified.versions(function)[-1:]
         before = last[0] if last else None
         version = versions.published(
             function, before, description=description, revision_id=parts.ids(), now=parts.clock.time()
         )
-        if version is before:
-            return version
-        try:
-            stored = await parts.qualified.add(version)
-        except DocumentConflict:
-            continue
-        await _noted(call, stored)
-        return stored
+        if version is not before:
+            if version.number == tried:
+                raise ResourceConflict(
+                    f"FunctionVersion {version.metadata.name} exists and can't be read as version {tried} of the function "
+                    f"{function.name}: try again in a moment, or delete it."
+                )
+            tried = version.number
+            try:
+                version = await parts.qualified.add(version)
+            except DocumentConflict:
+                continue
+        await _noted(call, version)
+        return version
 
 
 async def _noted(call: Call, version: FunctionVersion) -> None:
-    """Tells the function. Was it deleted meanwhile, its version goes after it."""
+    """Tells the function, if it does not know yet. Was it deleted meanwhile, its version goes after it."""
     revision_id = call.parts.ids()
     target = Target(version.function_name)
     try:
-        await call.change(
-            target, lambda function: versions.with_published(function, version.number, revision_id=revision_id)
-        )
+        await call.change(target, lambda function: versions.with_published(function, version, revision_id=revision_id))
     finally:
         latest = call.parts.functions.get(target.name)
         if latest is None or latest.metadata.uid != version.function_uid:
@@ -89,6 +92,7 @@ async def delete_version(call: Call, function: Function, version: str) -> None:
         )
     found = qualified.version(function, version)
     if found is not None:
+        await _noted(call, found)  # its number is not given again, though a crash came before the function was told
         await qualified.remove(found)
 
 

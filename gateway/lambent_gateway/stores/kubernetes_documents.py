@@ -21,11 +21,12 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
-from lambent_core import deployment, generations
+from lambent_core import deployment, generations, versions
 from lambent_core.documents import KINDS, D, Document, DocumentConflict, StoreUnusable, Watcher
 from lambent_core.function import Function
 from lambent_core.images import without_findings
 from lambent_core.resources import UnreadableResource, from_resource, to_resource
+from lambent_core.versions import FunctionAlias, FunctionVersion
 from lambent_kube.client import AlreadyExists, Conflict, Kubernetes, KubernetesError, NotFound, Object
 from lambent_kube.mirror import Mirror
 from lambent_kube.resources import FUNCTION_ALIASES, FUNCTION_VERSIONS, FUNCTIONS, LAYER_VERSIONS, Resource
@@ -261,11 +262,13 @@ class KubernetesDocuments:
         )
 
     def _noted(self, document: Document, thing: Object) -> Document:
-        if not isinstance(document, Function):
-            return document
-        return generations.noted(
-            document, generation=thing["metadata"].get("generation", 0), url=self._url_of(document)
-        )
+        generation = thing["metadata"].get("generation", 0)
+        match document:
+            case Function():
+                return generations.noted(document, generation=generation, url=self._url_of(document))
+            case FunctionAlias():
+                return msgspec.structs.replace(document, observed_generation=generation)
+        return document
 
     def _current(self, kind: str, name: str, expected: str) -> Object:
         thing = self._mirrors[kind].objects.get((self._namespace, name))
@@ -326,7 +329,14 @@ def _read(thing: Object) -> Document | None:
     except UnreadableResource as error:
         log.error("a resource can't be read", error=str(error))
         return None
-    return generations.seen(document) if isinstance(document, Function) else document
+    match document:
+        case Function():
+            return generations.seen(document)
+        case FunctionVersion():
+            return versions.seen_version(document)
+        case FunctionAlias():
+            return versions.seen_alias(document)
+    return document
 
 
 def _with_own_code(document: Document, before: Document | None) -> Document:

@@ -7,7 +7,16 @@ import pytest
 
 from lambent_core import deployment, versions
 from lambent_core.errors import InvalidParameterValue, LambdaError, ResourceNotFound
-from lambent_core.function import Code, EventInvokeConfig, Function, FunctionSpec, FunctionUrl, Metadata
+from lambent_core.function import (
+    Code,
+    EventInvokeConfig,
+    Function,
+    FunctionLayer,
+    FunctionSpec,
+    FunctionStatus,
+    FunctionUrl,
+    Metadata,
+)
 from lambent_core.versions import FunctionAlias, FunctionVersion
 
 SAME = "Invalid function version 1. Function version 1 is already included in routing configuration."
@@ -75,9 +84,11 @@ def test_what_belongs_to_the_whole_function_is_no_part_of_a_version() -> None:
 def test_numbers_go_up_and_come_once() -> None:
     of = function()
     first = publish(of)
-    of = versions.with_published(of, first.number, revision_id="r2")
+    of = versions.with_published(of, first, revision_id="r2")
     assert (of.status.last_version, of.status.revision_id) == (1, "r2")
-    assert versions.with_published(of, 1, revision_id="r3") is of
+    assert versions.with_published(of, first, revision_id="r3") is of
+    another = msgspec.structs.replace(first, number=2, function_uid="of an earlier function of the name")
+    assert versions.with_published(of, another, revision_id="r3") is of
     assert publish(of).number == 2, "version 1 was deleted"
     altered = msgspec.structs.replace(of, spec=msgspec.structs.replace(of.spec, timeout=8))
     assert publish(altered, first).number == 2
@@ -89,12 +100,31 @@ def test_what_was_not_changed_is_not_published_again() -> None:
     of = function()
     first = publish(of, description="first")
     assert first.description == "first"
-    of = versions.with_published(of, 1, revision_id="r2")
+    of = versions.with_published(of, first, revision_id="r2")
     assert publish(of, first, "another") is first
-    later = versions.with_published(of, 2, revision_id="r3")
+    later = versions.with_published(of, msgspec.structs.replace(first, number=2), revision_id="r3")
     assert publish(later, first).number == 3, "the last one is gone"
     other = msgspec.structs.replace(of, spec=msgspec.structs.replace(of.spec, description="other"))
     assert publish(other, first).number == 2
+
+
+def test_a_version_without_a_status_is_published_all_the_same() -> None:
+    """Who applied it wrote none, or a crash came first. Every gateway shows the same."""
+    complete = publish(function())
+    layers = [FunctionLayer(layer="deps:1", sha256="cd" * 32, size=5, unzipped_size=50)]
+    metadata = msgspec.structs.replace(complete.metadata, uid="uid-of-the-version")
+    half = msgspec.structs.replace(complete, metadata=metadata, status=FunctionStatus(layers=layers))
+    assert versions.seen_version(half) == msgspec.structs.replace(
+        half,
+        status=FunctionStatus(
+            state="Active",
+            last_update_status="Successful",
+            revision_id="26e29057-bf3d-5a0d-905b-2bf8e073a5de",
+            last_modified="2026-11-24T02:08:15.250+0000",
+            layers=layers,
+        ),
+    )
+    assert versions.seen_version(complete) is complete
 
 
 def test_only_the_code_that_the_caller_means() -> None:
@@ -107,6 +137,19 @@ def test_only_the_code_that_the_caller_means() -> None:
         f"CodeSHA256 (wrong) is different from current CodeSHA256 in $LATEST ({right}). "
         "Please try again with the CodeSHA256 in $LATEST."
     )
+
+
+def test_an_alias_has_another_revision_when_its_spec_was_written_without_it() -> None:
+    """By kubectl, or by a gateway that has not come to the status yet. Every gateway shows the same."""
+    made = alias()
+    assert versions.seen_alias(made) is made, "where there are no generations"
+    metadata = msgspec.structs.replace(made.metadata, uid="uid-of-the-alias", generation=4)
+    written = msgspec.structs.replace(made, metadata=metadata, observed_generation=3)
+    seen = versions.seen_alias(written)
+    assert seen == msgspec.structs.replace(
+        written, revision_id="2fa328ec-9cba-5a23-a330-b5ee99339a72", observed_generation=4
+    )
+    assert versions.seen_alias(seen) is seen
 
 
 def test_an_alias_is_what_was_said_of_it() -> None:

@@ -14,9 +14,10 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from lambent_core import versions
 from lambent_core.documents import DocumentConflict
-from lambent_core.function import Function
-from lambent_core.versions import FunctionAlias
+from lambent_core.function import Function, FunctionStatus
+from lambent_core.versions import FunctionAlias, FunctionVersion
 from lambent_gateway.clock import SystemClock
 from lambent_gateway.drivers.retention import Retention
 from lambent_gateway.environments.trees import UnpackedTrees
@@ -40,6 +41,11 @@ class Cluster(ApiServer):
         spec = {"functionName": function, "name": own, "functionVersion": "$LATEST"}
         thing = {"apiVersion": "lambent.dev/v1", "kind": "FunctionAlias", "spec": spec}
         self.put("functionaliases", name, thing, **metadata)
+
+    def apply_version(self) -> None:
+        spec = {"functionName": "fn", "version": 1, "function": {"runtime": "python3.11", "code": {"sha256": DIGEST}}}
+        thing = {"apiVersion": "lambent.dev/v1", "kind": "FunctionVersion", "spec": spec}
+        self.put("functionversions", "fn.1", thing, creationTimestamp="2026-01-01T00:00:00Z")
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[KubernetesDocuments]:
@@ -82,7 +88,60 @@ async def test_an_alias_is_given_to_its_function_beside_whom_it_belongs_to(clust
     }
     assert after == before | {
         "metadata": before["metadata"]
-        | {"ownerReferences": [CONFIG_MAP, owner], "resourceVersion": stored.metadata.resource_version}
+        | {"ownerReferences": [CONFIG_MAP, owner], "resourceVersion": stored.metadata.resource_version},
+        "status": {"revisionId": "08eb7366-f7c2-5a33-b7fb-aedb1afd8a9e", "observedGeneration": 1},
+    }
+
+
+async def test_an_alias_has_another_revision_when_its_spec_was_written_by_others(cluster: Cluster) -> None:
+    """Or by another gateway, whose status is on its way: nobody writes over it with the revision of before."""
+    cluster.apply_alias()
+    async with cluster.store() as store:
+
+        async def update(revision_id: str, **members: str) -> Object:
+            alias = store.get(FunctionAlias, "fn.live")
+            assert alias is not None
+            changed = versions.altered(alias, members, revision_id=revision_id)
+            stored = await store.put(changed, alias.metadata.resource_version)
+            assert (stored.description, stored.revision_id) == (changed.description, revision_id)
+            return cluster.objects["functionaliases", "fn.live"]
+
+        written = await update("r-1", Description="ours")
+        assert written["status"] == {"revisionId": "r-1", "observedGeneration": 2}
+        await cluster.watched("functionaliases")
+        seen = asyncio.Event()
+        store.subscribe(lambda old, new: seen.set())
+        spec = written["spec"] | {"description": "theirs"}
+        cluster.put("functionaliases", "fn.live", written | {"spec": spec}, generation=3)
+        await seen.wait()
+        theirs = store.get(FunctionAlias, "fn.live")
+        assert theirs is not None
+        assert (theirs.description, theirs.revision_id) == ("theirs", "d2895d5f-06f9-589c-a948-5325cfb013b8")
+        unchanged = await update("r-2", Description="theirs")
+        assert unchanged["status"] == {"revisionId": "r-2", "observedGeneration": 3}
+
+
+async def test_a_version_that_has_no_status_is_published_and_keeps_what_it_was_seen_with(cluster: Cluster) -> None:
+    cluster.apply()
+    cluster.apply_version()
+    async with cluster.store() as store:
+        version = store.get(FunctionVersion, "fn.1")
+        assert version is not None
+        assert version.status == FunctionStatus(
+            state="Active",
+            last_update_status="Successful",
+            revision_id="0d9ebfd4-d186-578d-a500-d997c7c134ff",
+            last_modified="2026-01-01T00:00:00.000+0000",
+        )
+        stored = await store.put(
+            msgspec.structs.replace(version, function_uid="u-1"), version.metadata.resource_version
+        )
+        assert stored.status == version.status
+    assert cluster.objects["functionversions", "fn.1"]["status"] == {
+        "state": "Active",
+        "lastUpdateStatus": "Successful",
+        "revisionId": version.status.revision_id,
+        "lastModified": version.status.last_modified,
     }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambent_core.function import Function
-from lambent_core.layers import LayerVersion
+from lambent_core.layers import LayerVersion, LayerVersionMetadata, LayerVersionSpec, LayerVersionStatus
 from tests.unit.gateway.api.conftest import encoded, package
 
 LAYERS = "/2018-10-31/layers"
@@ -106,6 +107,39 @@ async def test_versions_that_are_published_at_once_get_a_number_each(live: Any) 
     assert sorted(one["Version"] for one in published) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize(
+    ("name", "layer", "told"),
+    [
+        ("my-deps.1", "my_deps", "LayerVersion my-deps.1 exists and is of the layer my_deps, not my-deps: delete it."),
+        (
+            "my-deps.2",
+            "my-deps",
+            "LayerVersion my-deps.2 exists and can't be read as version 2 of the layer my-deps: "
+            "try again in a moment, or delete it.",
+        ),
+    ],
+)
+async def test_what_is_in_the_place_of_a_layer_version_is_told(live: Any, name: str, layer: str, told: str) -> None:
+    """Others may apply what the API never makes; nobody publishes in its place, takes it for his own, or tries for ever."""
+    spec = LayerVersionSpec(layer_name=layer, version=1)
+    applied = await live.documents.put(LayerVersion(metadata=LayerVersionMetadata(name=name), spec=spec), "")
+    async with asyncio.timeout(10):
+        refused = await live.request("POST", f"{LAYERS}/my-deps/versions", {"Content": {"ZipFile": encoded(package())}})
+    assert (refused.status, refused.headers["x-amzn-errortype"], refused.body["message"]) == (
+        409,
+        "ResourceConflictException",
+        told,
+    )
+    assert live.documents.list(LayerVersion) == [applied]
+
+
+async def test_a_layer_version_goes_by_its_own_name_alone(live: Any) -> None:
+    spec = LayerVersionSpec(layer_name="my_deps", version=1)
+    applied = await live.documents.put(LayerVersion(metadata=LayerVersionMetadata(name="my-deps.1"), spec=spec), "")
+    assert (await live.request("DELETE", f"{LAYERS}/my-deps/versions/1")).status == 204
+    assert live.documents.list(LayerVersion) == [applied]
+
+
 @pytest.mark.parametrize("content", [{}, {"S3Bucket": "bucket", "S3Key": "key"}, {"ZipFile": encoded(b"no zip")}])
 async def test_content_that_is_no_zip(live: Any, content: Any) -> None:
     refused = await live.request("POST", f"{LAYERS}/deps/versions", {"Content": content})
@@ -168,6 +202,20 @@ async def test_a_manifest_that_says_something_else_is_refused(live: Any) -> None
     assert (await live.request("DELETE", PUT)).status == 404
     refused = await live.request("PUT", PUT, MANIFEST)
     assert refused.status == 400 and refused.body["message"].endswith("publish this as version 2")
+
+
+async def test_a_manifest_of_what_is_being_published_is_not_told_that_it_differs(live: Any) -> None:
+    """Another gateway has not come to the status yet, or it was applied by kubectl just now."""
+    made = (await live.request("PUT", PUT, MANIFEST)).body
+    (published,) = live.documents.list(LayerVersion)
+    half = msgspec.structs.replace(published, status=LayerVersionStatus())
+    half = await live.documents.put(half, published.metadata.resource_version)
+    refused = await live.request("PUT", PUT, MANIFEST)
+    told = "spec.version: version 1 of the layer deps is being published: try again in a moment"
+    assert (refused.status, refused.body["message"]) == (409, told)
+    await live.documents.put(msgspec.structs.replace(half, status=published.status), half.metadata.resource_version)
+    again = await live.request("PUT", PUT, MANIFEST)
+    assert (again.headers["x-lambent-result"], again.body["status"]) == ("unchanged", made["status"])
 
 
 @pytest.mark.parametrize(

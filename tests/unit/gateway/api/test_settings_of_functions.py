@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -36,6 +37,30 @@ async def test_reserved_concurrency_leaves_a_hundred(live: Any) -> None:
     assert (await live.function("GET")).body["Concurrency"] == {"ReservedConcurrentExecutions": 500}
     assert (await live.request("DELETE", "/2017-10-31/functions/fn/concurrency")).status == 204
     assert (await live.request("GET", "/2019-09-30/functions/fn/concurrency")).body == {}
+
+
+async def test_who_reserves_at_once_reserves_no_more_than_there_is(live: Any) -> None:
+    await live.create()
+    await live.create("other")
+    manifest = {
+        "apiVersion": "lambent.dev/v1",
+        "kind": "Function",
+        "metadata": {"name": "applied"},
+        "spec": {
+            "runtime": "python3.11",
+            "handler": "app.handler",
+            "code": {"inline": "def handler(event, context): return event\n"},
+            "reservedConcurrentExecutions": 500,
+        },
+    }
+    answers = await asyncio.gather(
+        reserve(live, 500),
+        reserve(live, 500, "other"),
+        live.request("PUT", "/lambent/v1/functions/applied", manifest),
+        live.request("PUT", "/lambent/v1/functions/again", {**manifest, "metadata": {"name": "again"}}),
+    )
+    assert sorted(answer.status for answer in answers)[1:] == [400, 400, 400]
+    assert (await account(live))["AccountLimit"]["UnreservedConcurrentExecutions"] == 500
 
 
 async def test_account_settings_count_each_package_once(live: Any) -> None:

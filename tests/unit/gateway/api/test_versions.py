@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ import pytest
 
 from lambent_core import versions
 from lambent_core.errors import ResourceNotFound
-from lambent_core.function import Function
+from lambent_core.function import EventInvokeConfig, Function
 from lambent_core.versions import FunctionAlias, FunctionVersion
+from lambent_gateway.api.qualified import Qualified
 
 FUNCTIONS = "/2015-03-31/functions"
 EVENTS = "/2019-09-25/functions"
@@ -120,6 +122,35 @@ async def test_an_earlier_function_of_the_name_leaves_nothing_in_the_way(publish
     assert [one.function_uid for one in published.documents.list(FunctionVersion)] != [left.function_uid]
 
 
+async def test_a_version_that_its_function_was_not_told_of_is_told_when_it_is_published_again(live: Any) -> None:
+    """As a crash between the two leaves it, or who applies it. Its number is given to no other once it is deleted."""
+    await live.create("fn")
+    for number, published_again in ((1, True), (2, False)):
+        (function,) = live.documents.list(Function)
+        await live.documents.put(versions.published(function, None, description=None, revision_id="r", now=0.0), "")
+        if published_again:
+            assert (await live.request("POST", f"{FUNCTIONS}/fn/versions", {})).body["Version"] == str(number)
+            assert live.documents.list(Function)[0].status.last_version == number
+        assert (await live.request("DELETE", f"{FUNCTIONS}/fn", query=f"Qualifier={number}")).status == 204
+    assert (await live.request("POST", f"{FUNCTIONS}/fn/versions", {})).body["Version"] == "3"
+
+
+async def test_who_removes_late_leaves_what_the_next_function_of_the_name_has(live: Any) -> None:
+    await live.create("fn")
+    (function,) = live.documents.list(Function)
+    earlier = await live.documents.put(
+        versions.published(function, None, description=None, revision_id="r", now=0.0), ""
+    )
+    changed = msgspec.structs.replace(earlier, event_invoke_config=EventInvokeConfig())
+    await live.documents.put(changed, earlier.metadata.resource_version)
+    qualified = Qualified(live.documents)
+    await qualified.remove(earlier)
+    assert live.documents.list(FunctionVersion) == [], "what was changed meanwhile goes all the same"
+    of_the_next = await live.documents.put(msgspec.structs.replace(earlier, function_uid="another"), "")
+    await qualified.remove(earlier)
+    assert live.documents.list(FunctionVersion) == [of_the_next]
+
+
 async def test_what_was_applied_past_the_api_is_not_written_over(live: Any) -> None:
     """It belongs to no function for a moment: nobody publishes in its place, or asks for ever."""
     created = (await live.create("fn")).body
@@ -137,6 +168,23 @@ async def test_what_was_applied_past_the_api_is_not_written_over(live: Any) -> N
         told = f"{kind} exists and belongs to no function yet: try again in a moment, or delete it."
         assert (refused.status, refused.body["message"]) == (409, told), created
     assert [*live.documents.list(FunctionVersion), *live.documents.list(FunctionAlias)] == applied
+
+
+async def test_what_is_in_the_place_of_a_version_is_told(live: Any) -> None:
+    await live.create("fn")
+    (function,) = live.documents.list(Function)
+    first = versions.published(function, None, description=None, revision_id="r", now=0.0)
+    metadata = msgspec.structs.replace(first.metadata, name="fn.2")
+    applied = await live.documents.put(msgspec.structs.replace(first, metadata=metadata, description="old"), "")
+    await live.request("PUT", f"{FUNCTIONS}/fn/configuration", {"Timeout": 9})
+    async with asyncio.timeout(10):
+        refused = await live.request("POST", f"{FUNCTIONS}/fn/versions", {})
+    told = (
+        "FunctionVersion fn.2 exists and can't be read as version 2 of the function fn: "
+        "try again in a moment, or delete it."
+    )
+    assert (refused.status, refused.body["message"]) == (409, told)
+    assert live.documents.list(FunctionVersion) == [applied]
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "versions"), ("GET", "aliases"), ("POST", "versions")])
