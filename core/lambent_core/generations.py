@@ -135,7 +135,8 @@ def brought_about(
     )
     if isinstance(outcome, Problem):
         return msgspec.structs.replace(function, status=_failed(status, outcome))
-    made_of = digest(function.spec, outcome)
+    code = _as_known(function, outcome)
+    made_of = digest(function.spec, code)
     return msgspec.structs.replace(
         function,
         status=msgspec.structs.replace(
@@ -146,7 +147,7 @@ def brought_about(
             last_update_status="Successful",
             last_update_status_reason=None,
             last_update_status_reason_code=None,
-            code=outcome,
+            code=code,
             layers=list(layers),
             code_revision=status.code_revision + (made_of != status.settled_sha256),
             settled_sha256=made_of,
@@ -172,6 +173,19 @@ def _failed(status: FunctionStatus, problem: Problem) -> FunctionStatus:
         last_update_status_reason=problem.message,
         last_update_status_reason_code=problem.code,
     )
+
+
+def _as_known(function: Function, code: Code) -> Code:
+    """
+    The code as it is in force already, where it is of the same package: what that unzips to is no other code (G2).
+
+    Not everybody measures it. Once known it stays so, but becomes known only with a change that makes environments anew.
+    """
+    before = function.status.code
+    if before is None or msgspec.structs.replace(before, unzipped_size=code.unzipped_size) != code:
+        return code
+    as_made = digest(function.spec, before) == function.status.settled_sha256
+    return before if as_made or code.unzipped_size is None else code
 
 
 def _with_code(function: Function, code: Code) -> Function:

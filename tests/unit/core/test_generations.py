@@ -50,6 +50,10 @@ def amended(before: Function, **members: Any) -> Function:
     return deployment.amended(before, msgspec.structs.replace(before.spec, **members), now=NOW)
 
 
+def measured(unzipped: int | None) -> Code:
+    return msgspec.structs.replace(PACKAGE, unzipped_size=unzipped)
+
+
 def brought(before: Function, outcome: Code | Problem = PACKAGE) -> Function:
     return generations.brought_about(before, outcome, url=None, revision_id="r", now=NOW)
 
@@ -133,6 +137,7 @@ def test_the_first_package_makes_it_active() -> None:
         ({"event_invoke_config": EventInvokeConfig(maximum_retry_attempts=0)}, PACKAGE, 1),
         ({"url": FunctionUrl()}, PACKAGE, 1),
         ({"code": OTHER}, PACKAGE, 1),  # the same package, brought in another way
+        ({}, measured(900), 1),
         ({}, OTHER, 2),
         ({"memory_size": 512}, PACKAGE, 2),
         ({"timeout": 9}, PACKAGE, 2),
@@ -146,6 +151,18 @@ def test_environments_are_made_anew_for_code_and_configuration_alone(
     """G2."""
     status = brought(changed(brought(function(1)), **members), outcome).status
     assert (status.code_revision, status.last_update_status) == (revision, "Successful")
+
+
+@pytest.mark.parametrize(
+    ("had", "members", "found", "kept"),
+    [(9, {"timeout": 9}, None, 9), (None, {"timeout": 9}, 9, 9), (None, {}, 9, None)],
+    ids=["was measured", "is measured", "is measured beside the code"],
+)
+def test_what_code_unzips_to_is_known_as_soon_as_it_costs_no_environments(
+    had: int | None, members: dict[str, Any], found: int | None, kept: int | None
+) -> None:
+    status = brought(changed(brought(function(1), measured(had)), **members), measured(found)).status
+    assert (status.code, status.code_revision) == (measured(kept), 1 + len(members))
 
 
 def test_a_new_one_that_cannot_be_has_failed() -> None:

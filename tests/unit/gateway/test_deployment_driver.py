@@ -231,6 +231,21 @@ async def test_what_was_changed_while_no_gateway_ran_is_taken_up(rig: Rig) -> No
     assert rig.latest().status.state == "Active"
 
 
+async def test_a_change_of_others_beside_the_code_keeps_the_environments_of_what_the_api_made(rig: Rig) -> None:
+    """G2: the API has measured the package, and whoever scales by kubectl does not."""
+    spec = msgspec.structs.replace(SPEC, code=Code(sha256=DIGEST, size=3, unzipped_size=30))
+    made = deployment.created("fn", spec, uid="u", revision_id="r", now=0.0)
+    noted = generations.noted(made, generation=1, url=None)
+    stored = msgspec.structs.replace(noted, metadata=msgspec.structs.replace(made.metadata, generation=1))
+    await rig.documents.put(stored, "")
+    rig.driver.start()
+    await rig.driver.settled(rig.latest())
+    before = rig.latest().status
+    status = (await rig.apply(replicas=2)).status
+    assert (status.observed_generation, status.last_update_status) == (2, "Successful")
+    assert (status.code, status.code_revision) == (spec.code, before.code_revision)
+
+
 MISSING = "ef" * 32
 
 
