@@ -9,6 +9,7 @@ A change is foreign until `status.observedGeneration` is the generation; bringin
     G4  what the gateway writes beside a foreign change doesn't make that one its own: it is brought about all the same
     G5  a change that names a layer version which isn't there yet is brought about once it is
     G6  a change whose image could not be had is brought about once it can be
+    G7  code of a change that failed is in force when the function is Successful again, unless other code came meanwhile
 """
 
 from __future__ import annotations
@@ -57,15 +58,21 @@ def seen(function: Function) -> Function:
     return msgspec.structs.replace(function, status=under_way)
 
 
-def noted(function: Function, *, generation: int, url: str | None) -> Function:
+def noted(function: Function, before: FunctionStatus, *, generation: int, url: str | None) -> Function:
     """
-    A function that the gateway itself has written: the new generation is its own doing.
+    A function that the gateway itself has written: the new generation is its own doing. `before` is what stood in its status.
 
-    Not so if it wrote beside a foreign change that is still to be brought about: then both are brought about together.
+    Not so if it wrote beside a foreign change that is still to be brought about: then both are brought about together. Nor if
+    it wrote a configuration after a change that failed: it saw the code in force, and what it left in the resource is another.
     """
     if is_foreign(function):
         return function
     spec, status = function.spec, function.status
+    if before.last_update_status == "Failed" and deployment.is_unsettled(function) and before.code in (None, spec.code):
+        in_force = msgspec.structs.replace(
+            status, observed_generation=generation - 1, code_revision=before.code_revision, layers=before.layers
+        )
+        return msgspec.structs.replace(function, status=in_force)
     code = spec.code if spec.code.sha256 or spec.code.image_uri else status.code
     anew = deployment.is_unsettled(function)  # else it wrote beside the code, and environments stay what they are
     status = msgspec.structs.replace(

@@ -247,10 +247,11 @@ class KubernetesDocuments:
         )
 
     def _noted(self, document: Document, thing: Object) -> Document:
-        if not isinstance(document, Function):
+        before = from_resource(thing)
+        if not isinstance(document, Function) or not isinstance(before, Function):
             return document
         return generations.noted(
-            document, generation=thing["metadata"].get("generation", 0), url=self._url_of(document)
+            document, before.status, generation=before.metadata.generation, url=self._url_of(document)
         )
 
     def _current(self, kind: str, name: str, expected: str) -> Object:

@@ -22,6 +22,7 @@ from lambent_core.function import (
     Function,
     FunctionLayer,
     FunctionSpec,
+    FunctionStatus,
     FunctionUrl,
     ImageConfig,
     Metadata,
@@ -235,7 +236,7 @@ async def test_a_change_of_others_beside_the_code_keeps_the_environments_of_what
     """G2: the API has measured the package, and whoever scales by kubectl does not."""
     spec = msgspec.structs.replace(SPEC, code=Code(sha256=DIGEST, size=3, unzipped_size=30))
     made = deployment.created("fn", spec, uid="u", revision_id="r", now=0.0)
-    noted = generations.noted(made, generation=1, url=None)
+    noted = generations.noted(made, FunctionStatus(), generation=1, url=None)
     stored = msgspec.structs.replace(noted, metadata=msgspec.structs.replace(made.metadata, generation=1))
     await rig.documents.put(stored, "")
     rig.driver.start()
