@@ -63,7 +63,7 @@ def noted(function: Function, before: FunctionStatus, *, generation: int, url: s
     A function that the gateway itself has written: the new generation is its own doing. `before` is what stood in its status.
 
     Not so if it wrote beside a foreign change that is still to be brought about: then both are brought about together. Nor if
-    it wrote a configuration after a change that failed: it saw the code in force, and what it left in the resource is another.
+    it wrote after a change that failed, and no other code than what is in force: that it saw, and another is in the resource.
     """
     if is_foreign(function):
         return function
@@ -101,6 +101,17 @@ def awaits_layer(function: Function, layer: LayerReference) -> bool:
 def awaits_image(function: Function) -> bool:
     """Whether a change failed because its image could not be had: it may be there a moment later (G6)."""
     return has_failed(function) and function.status.last_update_status_reason_code in IMAGE_PROBLEMS
+
+
+def asked_for(failed: Function, earlier: Function | None) -> FunctionSpec | None:
+    """
+    The spec that a failed change asked for: it is seen while that is under way, and with the code in force afterwards.
+
+    None where `earlier`, the function as it was seen before, isn't that change under way.
+    """
+    if earlier is None or not is_foreign(earlier) or earlier.metadata.uid != failed.metadata.uid:
+        return None
+    return earlier.spec if earlier.metadata.generation == failed.metadata.generation else None
 
 
 def once_more(function: Function) -> Function:

@@ -332,6 +332,15 @@ def test_an_image_that_could_not_be_had_is_awaited(outcome: Code | Problem, awai
     assert not generations.awaits_image(function(1, IMAGE))
 
 
+def test_what_a_failed_change_asked_for_is_what_was_seen_while_it_was_under_way() -> None:
+    under_way = changed(brought(function(1, IMAGE), FOUND), code=Code(image_uri="fn:2"))
+    failed = brought(under_way, GONE)
+    assert generations.asked_for(failed, generations.seen(under_way)) == under_way.spec
+    of_another = msgspec.structs.replace(under_way, metadata=msgspec.structs.replace(under_way.metadata, uid="v"))
+    for earlier in (None, failed, of_another, changed(under_way)):
+        assert generations.asked_for(failed, earlier) is None
+
+
 def test_a_change_after_one_that_failed_is_no_failure() -> None:
     failed = brought(function(1), BROKEN)
     assert generations.has_failed(failed)
