@@ -9,6 +9,7 @@ A change is foreign until `status.observedGeneration` is the generation; bringin
     G4  what the gateway writes beside a foreign change doesn't make that one its own: it is brought about all the same
     G5  a change that names a layer version which isn't there yet is brought about once it is
     G6  a change whose image could not be had is brought about once it can be
+    G7  code of a change that failed is in force when the function is Successful again, unless other code came meanwhile
 """
 
 from __future__ import annotations
@@ -59,15 +60,21 @@ def seen(function: Function) -> Function:
     return msgspec.structs.replace(function, status=under_way)
 
 
-def noted(function: Function, *, generation: int, url: str | None) -> Function:
+def noted(function: Function, before: FunctionStatus, *, generation: int, url: str | None) -> Function:
     """
-    A function that the gateway itself has written: the new generation is its own doing.
+    A function that the gateway itself has written: the new generation is its own doing. `before` is what stood in its status.
 
-    Not so if it wrote beside a foreign change that is still to be brought about: then both are brought about together.
+    Not so if it wrote beside a foreign change that is still to be brought about: then both are brought about together. Nor if
+    it wrote after a change that failed, and no other code than what is in force: that it saw, and another is in the resource.
     """
     if is_foreign(function):
         return function
     spec, status = function.spec, function.status
+    if before.last_update_status == "Failed" and deployment.is_unsettled(function) and before.code in (None, spec.code):
+        in_force = msgspec.structs.replace(
+            status, observed_generation=generation - 1, code_revision=before.code_revision, layers=before.layers
+        )
+        return msgspec.structs.replace(function, status=in_force)
     code = spec.code if spec.code.sha256 or spec.code.image_uri else status.code
     anew = deployment.is_unsettled(function)  # else it wrote beside the code, and environments stay what they are
     status = msgspec.structs.replace(
@@ -110,6 +117,17 @@ def awaits_image(function: Function) -> bool:
     return has_failed(function) and function.status.last_update_status_reason_code in IMAGE_PROBLEMS
 
 
+def asked_for(failed: Function, earlier: Function | None) -> FunctionSpec | None:
+    """
+    The spec that a failed change asked for: it is seen while that is under way, and with the code in force afterwards.
+
+    None where `earlier`, the function as it was seen before, isn't that change under way.
+    """
+    if earlier is None or not is_foreign(earlier) or earlier.metadata.uid != failed.metadata.uid:
+        return None
+    return earlier.spec if earlier.metadata.generation == failed.metadata.generation else None
+
+
 def once_more(function: Function) -> Function:
     """
     The function with its last change foreign again, as it is seen then: it is brought about anew.
@@ -149,7 +167,8 @@ def brought_about(
     )
     if isinstance(outcome, Problem):
         return msgspec.structs.replace(function, status=_failed(status, outcome))
-    made_of = digest(function.spec, outcome)
+    code = _as_known(function, outcome)
+    made_of = digest(function.spec, code)
     return msgspec.structs.replace(
         function,
         status=msgspec.structs.replace(
@@ -160,7 +179,7 @@ def brought_about(
             last_update_status="Successful",
             last_update_status_reason=None,
             last_update_status_reason_code=None,
-            code=outcome,
+            code=code,
             layers=list(layers),
             code_revision=status.code_revision + (made_of != status.settled_sha256),
             settled_sha256=made_of,
@@ -186,6 +205,19 @@ def _failed(status: FunctionStatus, problem: Problem) -> FunctionStatus:
         last_update_status_reason=problem.message,
         last_update_status_reason_code=problem.code,
     )
+
+
+def _as_known(function: Function, code: Code) -> Code:
+    """
+    The code as it is in force already, where it is of the same package: what that unzips to is no other code (G2).
+
+    Not everybody measures it. Once known it stays so, but becomes known only with a change that makes environments anew.
+    """
+    before = function.status.code
+    if before is None or msgspec.structs.replace(before, unzipped_size=code.unzipped_size) != code:
+        return code
+    as_made = digest(function.spec, before) == function.status.settled_sha256
+    return before if as_made or code.unzipped_size is None else code
 
 
 def _with_code(function: Function, code: Code) -> Function:

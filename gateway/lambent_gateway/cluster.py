@@ -145,7 +145,7 @@ async def _packages(
 ) -> PackagesAtHand:
     """In a bucket that all gateways share, this one's volume being a cache; or on all their volumes."""
     if settings.bucket is None:
-        shared = SharedPackages(own, others=network.others)
+        shared = SharedPackages(own, others=network.with_packages)
         documents.subscribe(shared.changed)
         return shared
     from lambent_gateway.stores.bucket import (

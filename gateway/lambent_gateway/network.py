@@ -102,6 +102,10 @@ class Network:
         """Connections to the other gateways that are ready."""
         return self._peers.all()
 
+    def with_packages(self) -> list[PeerClient]:
+        """Also to those that end: what one of them was given last it alone may have, until it is gone."""
+        return [*self._peers.all(), *self._peers.ending(self._membership.ending)]
+
     async def tell_others(self, kind: str, resource: Object, gone: bool) -> None:
         """Returns once every other gateway has seen what was written here, or can't be waited for (D3)."""
         await asyncio.gather(*(other.tell(kind, resource, gone=gone) for other in self.others()))

@@ -684,6 +684,26 @@ async def test_new_code_that_waits_for_its_layer_comes_with_it(store: Kubernetes
         assert [layer.layer for layer in seen(store).status.layers] == ["deps:1"]
 
 
+async def test_new_code_whose_layer_is_no_longer_wanted_comes_with_the_configuration_that_says_so(
+    store: KubernetesDocuments, world: World
+) -> None:
+    """G7: UpdateFunctionConfiguration after an apply that failed. It sees the code in force, and leaves that in the resource."""
+    code = {"inline": "def handler(event, context):\n    return 2\n"}
+    async with world.settling(store):
+        await world.apply()
+        await until(lambda: seen(store).status.state == "Active", "the function is settled")
+        before = seen(store).spec.code
+        await world.apply(layers=["deps:1"], code=code)
+        await until(lambda: seen(store).status.last_update_status == "Failed", "the layer is missed")
+        failed = seen(store)
+        spec = msgspec.structs.replace(failed.spec, layers=[])
+        await store.put(deployment.changed(failed, spec, arn="arn", revision_id="r2", now=0.0), version(failed))
+        await until(lambda: seen(store).status.last_update_status == "Successful", "both are brought about")
+        assert seen(store).spec.code.sha256 not in (None, before.sha256)
+        assert seen(store).status.code_revision == 2
+    assert (await world.function())["spec"]["code"] == code
+
+
 async def test_a_layer_version_that_the_api_publishes_is_a_resource(store: KubernetesDocuments, world: World) -> None:
     package = Package(DIGEST, 3, 30)
     stored = await store.put(layers.version_of("deps", 1, {"Description": "d"}, package, uid="", now=0.0), "")

@@ -64,18 +64,18 @@ class Deployments:
         self._again: set[str] = set()
         """Functions whose last change is brought about anew if it failed: a layer or an image that it lacked has come."""
         self._looks: dict[str, asyncio.Task[None]] = {}
-        """For images of functions that wait for them."""
+        """For images of functions that wait for them, by the functions' uids."""
+        self._own: set[str] = set()
+        """Revisions that are being written here."""
 
     def start(self) -> None:
         """On the running loop: takes up what is unsettled, then every change."""
         self._following.start(Function, LayerVersion)
-        for function in self._documents.list(Function):
-            if generations.awaits_image(function):
-                self._look_later(function, None)
 
     async def stop(self) -> None:
         await self._following.stop()
-        looks = list(self._looks.values())
+        looks = [*self._looks.values()]
+        self._looks.clear()
         for look in looks:
             look.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
@@ -84,10 +84,17 @@ class Deployments:
         """Returns once the function's last change is settled, or after a second."""
         await self._following.idle(function.metadata.name, _PATIENCE_SECONDS)
 
-    def _changed(self, _: Document | None, new: Document | None) -> None:
+    def _changed(self, old: Document | None, new: Document | None) -> None:
+        earlier = old if isinstance(old, Function) else None
+        if earlier is not None and not _still_awaits_image(earlier, new):
+            look = self._looks.pop(earlier.metadata.uid, None)
+            if look is not None:
+                look.cancel()
         match new:
             case Function() if deployment.is_unsettled(new):
                 self._following.take_up(new.metadata.name)
+            case Function() if generations.awaits_image(new):
+                self._look_later(new, generations.asked_for(new, earlier))
             case LayerVersion() if new.status.state == "Active":
                 for function in self._documents.list(Function):
                     if generations.awaits_layer(function, new.reference):
@@ -120,32 +127,29 @@ class Deployments:
             done = await self._brought_about(function)
         else:
             done = deployment.settled(function, await self._problem_of(function), revision_id=self._ids())
-        await self._documents.put(done, function.metadata.resource_version)
-        if generations.awaits_image(done):
-            self._look_later(done, function.spec)
+        self._own.add(done.status.revision_id)
+        try:
+            await self._documents.put(done, function.metadata.resource_version)
+        finally:
+            self._own.discard(done.status.revision_id)
 
     def _look_later(self, function: Function, wanted: FunctionSpec | None) -> None:
-        name = function.metadata.name
-        earlier = self._looks.pop(name, None)
-        if earlier is not None:
-            earlier.cancel()
-        task = asyncio.get_running_loop().create_task(self._look(name, function.metadata.uid, wanted))
-        self._looks[name] = task
-        task.add_done_callback(lambda done: self._looks.pop(name) if self._looks.get(name) is done else None)
-
-    async def _look(self, name: str, uid: str, wanted: FunctionSpec | None) -> None:
         """
-        Looks for an image until it can be had, then has the function settled anew. Nothing is written before.
+        Every gateway looks, as each may go. The one that has found that the image can't be had begins soonest.
 
-        `wanted` None: which image it is was seen by a gateway that is no more, so settling it tells.
+        `wanted` None: the change was not seen while it was under way, as after a restart.
         """
-        pause = IMAGE_PAUSE_SECONDS_MIN
+        uid, status = function.metadata.uid, function.status
+        if uid not in self._looks:
+            pause = IMAGE_PAUSE_SECONDS_MIN if status.revision_id in self._own else IMAGE_PAUSE_SECONDS_MAX
+            look = self._look(function.metadata.name, wanted, status.code, pause)
+            self._looks[uid] = asyncio.get_running_loop().create_task(look)
+
+    async def _look(self, name: str, wanted: FunctionSpec | None, before: Code | None, pause: float) -> None:
+        """Until the image can be had; then the function is settled anew. Nothing is written before, unless only settling tells."""
         while True:
             await asyncio.sleep(pause)
-            function = self._documents.get(Function, name)
-            if function is None or function.metadata.uid != uid or not generations.awaits_image(function):
-                return
-            if wanted is None or await self._can_be_had(wanted, function.status.code):
+            if wanted is None or await self._can_be_had(wanted, before):
                 self._bring_about_anew(name)
                 return
             pause = min(2 * pause, IMAGE_PAUSE_SECONDS_MAX)
@@ -227,3 +231,7 @@ class Deployments:
 
     def _layer_version(self, reference: LayerReference) -> LayerVersion | None:
         return self._documents.get(LayerVersion, document_name(reference.name, reference.version))
+
+
+def _still_awaits_image(earlier: Function, new: Document | None) -> bool:
+    return isinstance(new, Function) and new.metadata.uid == earlier.metadata.uid and generations.awaits_image(new)

@@ -1,9 +1,9 @@
-"""Which gateways are ready: the EndpointSlices of their headless Service."""
+"""Which gateways are ready, and which end: the EndpointSlices of their headless Service."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from lambent_kube.client import Kubernetes, Object
 from lambent_kube.mirror import Mirror
@@ -40,13 +40,28 @@ class Membership:
         """Addresses of ready gateways, by the names of their pods."""
         return ready_members(list(self._mirror.objects.values()))
 
+    @property
+    def ending(self) -> dict[str, str]:
+        """Addresses of gateways that are told to end, and may answer still."""
+        return ending_members(list(self._mirror.objects.values()))
+
 
 def ready_members(slices: list[Object]) -> dict[str, str]:
-    found = {}
+    # A pod that is told to end is not ready any more, but says so a moment later than that it ends.
+    return {
+        name: address
+        for name, address, conditions in _pods(slices)
+        if conditions.get("ready") and not conditions.get("terminating")
+    }
+
+
+def ending_members(slices: list[Object]) -> dict[str, str]:
+    return {name: address for name, address, conditions in _pods(slices) if conditions.get("terminating")}
+
+
+def _pods(slices: list[Object]) -> Iterator[tuple[str, str, Object]]:
     for each in slices:
         for endpoint in each.get("endpoints") or []:
-            conditions, target = endpoint.get("conditions") or {}, endpoint.get("targetRef") or {}
-            # A pod that is told to end is not ready any more, but says so a moment later than that it ends.
-            if conditions.get("ready") and not conditions.get("terminating") and target.get("kind") == "Pod":
-                found[target["name"]] = endpoint["addresses"][0]
-    return found
+            target = endpoint.get("targetRef") or {}
+            if target.get("kind") == "Pod":
+                yield target["name"], endpoint["addresses"][0], endpoint.get("conditions") or {}

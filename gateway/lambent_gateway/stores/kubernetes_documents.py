@@ -262,12 +262,14 @@ class KubernetesDocuments:
         )
 
     def _noted(self, document: Document, thing: Object) -> Document:
-        generation = thing["metadata"].get("generation", 0)
-        match document:
-            case Function():
-                return generations.noted(document, generation=generation, url=self._url_of(document))
-            case FunctionAlias():
-                return msgspec.structs.replace(document, observed_generation=generation)
+        """As it is to be written to `thing`, whose `spec` is written already."""
+        before = from_resource(thing)
+        match document, before:
+            case Function(), Function():
+                generation, url = before.metadata.generation, self._url_of(document)
+                return generations.noted(document, before.status, generation=generation, url=url)
+            case FunctionAlias(), _:
+                return msgspec.structs.replace(document, observed_generation=before.metadata.generation)
         return document
 
     def _current(self, kind: str, name: str, expected: str) -> Object:

@@ -1,4 +1,4 @@
-"""G1-G6 by example; over all inputs in `tests/property/test_generations.py`."""
+"""G1-G7 by example; over all inputs in `tests/property/test_generations.py`."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ OTHER = Code(sha256="cd" * 32, size=301)
 SPEC = FunctionSpec(runtime="python3.11", handler="app.handler", code=INLINE)
 NOTHING = FunctionStatus()
 BROKEN = Problem("InvalidZipFileException", "spec.code.inline: too large")
+HAD = FunctionLayer(layer="deps:1", sha256="cd" * 32, size=3, unzipped_size=3)
 
 
 def function(generation: int, spec: FunctionSpec = SPEC, status: FunctionStatus = NOTHING) -> Function:
@@ -48,6 +49,10 @@ def changed(before: Function, **members: Any) -> Function:
 
 def amended(before: Function, **members: Any) -> Function:
     return deployment.amended(before, msgspec.structs.replace(before.spec, **members), now=NOW)
+
+
+def measured(unzipped: int | None) -> Code:
+    return msgspec.structs.replace(PACKAGE, unzipped_size=unzipped)
 
 
 def brought(before: Function, outcome: Code | Problem = PACKAGE) -> Function:
@@ -84,7 +89,7 @@ def test_a_settled_one_is_seen_with_its_package() -> None:
 
 def test_what_the_gateway_writes_is_its_own() -> None:
     own = function(0, msgspec.structs.replace(SPEC, code=PACKAGE))
-    status = generations.noted(own, generation=1, url="http://u").status
+    status = generations.noted(own, NOTHING, generation=1, url="http://u").status
     assert (status.observed_generation, status.code, status.url) == (1, PACKAGE, "http://u")
     assert status.settled_sha256 == generations.digest(own.spec, PACKAGE)
 
@@ -93,7 +98,7 @@ def test_what_the_gateway_writes_beside_inline_code_keeps_the_package() -> None:
     before = brought(function(1))
     spec = msgspec.structs.replace(SPEC, memory_size=512)
     under_way = deployment.changed(before, spec, arn="arn", revision_id="r2", now=NOW)
-    noted = generations.noted(under_way, generation=2, url=None)
+    noted = generations.noted(under_way, before.status, generation=2, url=None)
     assert (noted.status.code, noted.spec.code, noted.status.code_revision) == (PACKAGE, INLINE, 2)
     assert noted.status.settled_sha256 == generations.digest(spec, PACKAGE)
 
@@ -101,7 +106,7 @@ def test_what_the_gateway_writes_beside_inline_code_keeps_the_package() -> None:
 def test_what_the_gateway_writes_beside_a_foreign_change_leaves_it_foreign() -> None:
     """G4."""
     seen = generations.seen(changed(brought(function(1)), memory_size=512))
-    noted = generations.noted(amended(seen, reserved_concurrent_executions=1), generation=3, url=None)
+    noted = generations.noted(amended(seen, reserved_concurrent_executions=1), seen.status, generation=3, url=None)
     assert noted.status.observed_generation == 1
     assert brought(noted).status.code_revision == 2
 
@@ -109,9 +114,64 @@ def test_what_the_gateway_writes_beside_a_foreign_change_leaves_it_foreign() -> 
 def test_what_the_gateway_writes_after_a_change_that_failed_is_no_word_on_environments() -> None:
     """G2: they are still made of what was before it."""
     failed = brought(changed(brought(function(1)), timeout=9), BROKEN)
-    noted = generations.noted(amended(failed, tags={"a": "b"}), generation=3, url=None)
+    noted = generations.noted(amended(failed, tags={"a": "b"}), failed.status, generation=3, url=None)
     mended = msgspec.structs.replace(noted, metadata=function(4).metadata)
     assert brought(mended).status.code_revision == 2
+
+
+def reconfigured(before: Function, **members: Any) -> Function:
+    """As UpdateFunctionConfiguration and its sisters write a function of which they see the code in force."""
+    seen = generations.seen(before)
+    spec = msgspec.structs.replace(seen.spec, **members)
+    under_way = deployment.changed(seen, spec, arn="arn", revision_id="r2", now=NOW)
+    return msgspec.structs.replace(under_way, status=msgspec.structs.replace(under_way.status, layers=[HAD]))
+
+
+FAILED = brought(changed(brought(function(1)), layers=["deps:1"], code=Code(inline="other")), BROKEN)
+
+
+@pytest.mark.parametrize("generation", [2, 3], ids=["of the status alone", "of the spec"])
+def test_a_configuration_after_a_change_that_failed_is_brought_about_together_with_it(generation: int) -> None:
+    """G3, G7: until then what was in force is, and if it can't be, too."""
+    wanted = reconfigured(FAILED)
+    noted = generations.noted(wanted, FAILED.status, generation=generation, url=None)
+    kept = msgspec.structs.replace(
+        wanted.status, observed_generation=generation - 1, code_revision=1, layers=[], url=None
+    )
+    assert noted == msgspec.structs.replace(wanted, status=kept)
+    stored = msgspec.structs.replace(noted, metadata=function(generation).metadata)
+    assert generations.is_foreign(stored)
+    done, failed_again = brought(stored, OTHER).status, brought(stored, BROKEN).status
+    assert (done.last_update_status, done.code, done.code_revision) == ("Successful", OTHER, 2)
+    assert (failed_again.code, failed_again.code_revision, failed_again.layers) == (PACKAGE, 1, [])
+
+
+def test_a_configuration_of_one_that_never_was_is_brought_about_with_its_code() -> None:
+    """G7."""
+    failed = brought(function(1), BROKEN)
+    noted = generations.noted(reconfigured(failed, timeout=9), failed.status, generation=2, url=None)
+    status = brought(msgspec.structs.replace(noted, metadata=function(2).metadata)).status
+    assert (noted.status.observed_generation, status.state, status.code, status.code_revision) == (
+        1,
+        "Active",
+        PACKAGE,
+        1,
+    )
+
+
+def test_code_after_a_change_that_failed_takes_its_place() -> None:
+    """G7."""
+    wanted = reconfigured(FAILED, code=OTHER)
+    status = generations.noted(wanted, FAILED.status, generation=3, url=None).status
+    assert (status.observed_generation, status.code, status.code_revision) == (3, OTHER, 2)
+    assert status.layers == [HAD]
+
+
+def test_what_the_gateway_writes_beside_the_code_leaves_a_change_failed() -> None:
+    """G7."""
+    noted = generations.noted(amended(FAILED, tags={"a": "b"}), FAILED.status, generation=3, url=None)
+    assert generations.has_failed(msgspec.structs.replace(noted, metadata=function(3).metadata))
+    assert noted.status.code == PACKAGE
 
 
 def test_the_first_package_makes_it_active() -> None:
@@ -133,6 +193,7 @@ def test_the_first_package_makes_it_active() -> None:
         ({"event_invoke_config": EventInvokeConfig(maximum_retry_attempts=0)}, PACKAGE, 1),
         ({"url": FunctionUrl()}, PACKAGE, 1),
         ({"code": OTHER}, PACKAGE, 1),  # the same package, brought in another way
+        ({}, measured(900), 1),
         ({}, OTHER, 2),
         ({"memory_size": 512}, PACKAGE, 2),
         ({"timeout": 9}, PACKAGE, 2),
@@ -146,6 +207,18 @@ def test_environments_are_made_anew_for_code_and_configuration_alone(
     """G2."""
     status = brought(changed(brought(function(1)), **members), outcome).status
     assert (status.code_revision, status.last_update_status) == (revision, "Successful")
+
+
+@pytest.mark.parametrize(
+    ("had", "members", "found", "kept"),
+    [(9, {"timeout": 9}, None, 9), (None, {"timeout": 9}, 9, 9), (None, {}, 9, None)],
+    ids=["was measured", "is measured", "is measured beside the code"],
+)
+def test_what_code_unzips_to_is_known_as_soon_as_it_costs_no_environments(
+    had: int | None, members: dict[str, Any], found: int | None, kept: int | None
+) -> None:
+    status = brought(changed(brought(function(1), measured(had)), **members), measured(found)).status
+    assert (status.code, status.code_revision) == (measured(kept), 1 + len(members))
 
 
 def test_a_new_one_that_cannot_be_has_failed() -> None:
@@ -211,7 +284,6 @@ def test_a_good_spec_has_no_problem() -> None:
 
 DEPS = LayerReference("deps", 1)
 NO_LAYER = Problem("InvalidConfiguration", "spec.layers: Layer version deps:1 does not exist.")
-HAD = FunctionLayer(layer="deps:1", sha256="cd" * 32, size=3, unzipped_size=3)
 
 
 def test_a_layer_that_was_missed_is_awaited() -> None:
@@ -239,7 +311,7 @@ def test_an_image_is_seen_with_what_was_found_of_it() -> None:
 
 def test_an_image_that_the_api_looked_up_is_noted() -> None:
     made = deployment.created("fn", msgspec.structs.replace(IMAGE, code=FOUND), uid="u", revision_id="r", now=NOW)
-    noted = generations.noted(made, generation=1, url=None)
+    noted = generations.noted(made, NOTHING, generation=1, url=None)
     assert (noted.status.code, noted.status.observed_generation) == (FOUND, 1)
     assert noted.status.settled_sha256 == generations.digest(made.spec, FOUND)
 
@@ -258,6 +330,15 @@ def test_an_image_that_could_not_be_had_is_awaited(outcome: Code | Problem, awai
     """G6."""
     assert generations.awaits_image(brought(function(1, IMAGE), outcome)) is awaits
     assert not generations.awaits_image(function(1, IMAGE))
+
+
+def test_what_a_failed_change_asked_for_is_what_was_seen_while_it_was_under_way() -> None:
+    under_way = changed(brought(function(1, IMAGE), FOUND), code=Code(image_uri="fn:2"))
+    failed = brought(under_way, GONE)
+    assert generations.asked_for(failed, generations.seen(under_way)) == under_way.spec
+    of_another = msgspec.structs.replace(under_way, metadata=msgspec.structs.replace(under_way.metadata, uid="v"))
+    for earlier in (None, failed, of_another, changed(under_way)):
+        assert generations.asked_for(failed, earlier) is None
 
 
 def test_a_change_after_one_that_failed_is_no_failure() -> None:

@@ -15,20 +15,21 @@ import pytest
 
 from lambent_core import deployment, generations, layers, limits
 from lambent_core.caller import Caller
-from lambent_core.documents import Document, StoreUnusable
+from lambent_core.documents import D, Document, StoreUnusable
 from lambent_core.function import (
     Code,
     FoundImage,
     Function,
     FunctionLayer,
     FunctionSpec,
+    FunctionStatus,
     FunctionUrl,
     ImageConfig,
     Metadata,
 )
 from lambent_core.images import ImageProblem, absent_image, denied_image, unsupported_image
 from lambent_core.package import Package
-from lambent_gateway.drivers.deployment import Deployments
+from lambent_gateway.drivers.deployment import IMAGE_PAUSE_SECONDS_MAX, Deployments
 from lambent_gateway.stores.base import Key
 from lambent_gateway.stores.memory import MemoryDocuments, MemoryPackages
 from tests.simulation import virtual_time
@@ -45,10 +46,18 @@ class StoppedClock:
 
 
 class SometimesUnusable(MemoryDocuments):
-    """Refuses its next writes, as many as it is told."""
+    """Refuses its next writes, as many as it is told, and loses the answers to so many that it has done."""
 
     refusals = 0
     refused = 0
+    answers_lost = 0
+
+    async def put(self, document: D, expected_resource_version: str) -> D:
+        stored = await super().put(document, expected_resource_version)
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise StoreUnusable("The Kubernetes API can't be used now")
+        return stored
 
     async def _save(self, key: Key, document: Document | None, version: int) -> None:
         if self.refused < self.refusals:
@@ -86,11 +95,15 @@ class Rig:
         self.registry = Registry()
         self.documents = SometimesUnusable()
         self.packages = SometimesAway()
+        self.driver = self.gateway("revision")
+
+    def gateway(self, name: str) -> Deployments:
+        """The driver of one of several gateways."""
         numbers = count()
-        self.driver = Deployments(
+        return Deployments(
             self.documents,
             self.packages,
-            lambda: f"revision-{next(numbers)}",
+            lambda: f"{name}-{next(numbers)}",
             clock=StoppedClock(),
             caller=Caller(),
             url_of=lambda function: "http://url" if function.spec.url else None,
@@ -231,6 +244,21 @@ async def test_what_was_changed_while_no_gateway_ran_is_taken_up(rig: Rig) -> No
     assert rig.latest().status.state == "Active"
 
 
+async def test_a_change_of_others_beside_the_code_keeps_the_environments_of_what_the_api_made(rig: Rig) -> None:
+    """G2: the API has measured the package, and whoever scales by kubectl does not."""
+    spec = msgspec.structs.replace(SPEC, code=Code(sha256=DIGEST, size=3, unzipped_size=30))
+    made = deployment.created("fn", spec, uid="u", revision_id="r", now=0.0)
+    noted = generations.noted(made, FunctionStatus(), generation=1, url=None)
+    stored = msgspec.structs.replace(noted, metadata=msgspec.structs.replace(made.metadata, generation=1))
+    await rig.documents.put(stored, "")
+    rig.driver.start()
+    await rig.driver.settled(rig.latest())
+    before = rig.latest().status
+    status = (await rig.apply(replicas=2)).status
+    assert (status.observed_generation, status.last_update_status) == (2, "Successful")
+    assert (status.code, status.code_revision) == (spec.code, before.code_revision)
+
+
 MISSING = "ef" * 32
 
 
@@ -269,6 +297,7 @@ async def test_a_change_of_others_that_cannot_be(rig: Rig, members: dict[str, An
         assert status.code_revision == 1
 
 
+IMAGE_TWO = FoundImage(digest="sha256:" + "2" * 64, command=["/run"])
 IMAGE: dict[str, Any] = {"package_type": "Image", "runtime": None, "handler": None, "code": Code(image_uri="fn:1")}
 
 
@@ -382,14 +411,14 @@ def waiting_for_an_image(then: Callable[[Rig], Awaitable[None]], *, restarted: b
 def test_an_image_that_comes_late_is_found(restarted: bool) -> None:
     async def then(rig: Rig) -> None:
         await asyncio.sleep(100)
-        found = rig.registry.image = FoundImage(digest="sha256:" + "2" * 64, command=["/run"])
+        rig.registry.image = IMAGE_TWO
         began = asyncio.get_running_loop().time()
         while rig.latest().status.last_update_status != "Successful":
             await asyncio.sleep(1)
         assert asyncio.get_running_loop().time() - began <= 300
         assert rig.latest().status.code_revision == 2
         code = rig.latest().status.code
-        assert code is not None and code.image == found
+        assert code is not None and code.image == IMAGE_TWO
 
     waiting_for_an_image(then, restarted=restarted)
 
@@ -418,6 +447,80 @@ def test_an_image_that_is_no_longer_wanted_is_not_looked_for() -> None:
         assert rig.registry.asked == asked
 
     waiting_for_an_image(then)
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_an_image_is_looked_for_whichever_gateway_goes(stopped: int) -> None:
+    """G6. Nothing is written, and each looks as seldom as one alone does."""
+
+    async def main() -> None:
+        rig = Rig()
+        gateways = [rig.driver, rig.gateway("other")]
+        for gateway in gateways:
+            gateway.start()
+        await rig.apply(**IMAGE)
+        rig.registry.image = absent_image("fn:2", "docker.io")
+        await rig.apply(code=Code(image_uri="fn:2"))
+        before, asked = rig.latest(), rig.registry.asked
+        assert before.status.last_update_status == "Failed"
+        await asyncio.sleep(3_600)
+        assert rig.latest() == before
+        assert 20 <= rig.registry.asked - asked <= 40
+        await gateways[stopped].stop()
+        rig.registry.image = IMAGE_TWO
+        await asyncio.sleep(IMAGE_PAUSE_SECONDS_MAX + 1)
+        status = rig.latest().status
+        assert (status.last_update_status, status.code) == ("Successful", Code(image_uri="fn:2", image=IMAGE_TWO))
+        await gateways[1 - stopped].stop()
+
+    virtual_time.run(main())
+
+
+def test_gateways_that_have_not_seen_which_image_it_is_find_out_by_settling_once_each() -> None:
+    """They have started since, and see the function with the code in force."""
+
+    async def then(rig: Rig) -> None:
+        await rig.driver.stop()
+        writes: list[Document | None] = []
+        rig.documents.subscribe(lambda old, new: writes.append(new))
+        gateways = [rig.driver, rig.gateway("second"), rig.gateway("third")]
+        for gateway in gateways:
+            gateway.start()
+        asked = rig.registry.asked
+        await asyncio.sleep(7_200)
+        assert 2 <= len(writes) <= 2 * len(gateways)
+        assert rig.registry.asked - asked <= 30 * len(gateways)
+        rig.registry.image = IMAGE_TWO
+        await asyncio.sleep(IMAGE_PAUSE_SECONDS_MAX + 1)
+        assert rig.latest().status.last_update_status == "Successful"
+        for gateway in gateways:
+            await gateway.stop()
+
+    waiting_for_an_image(then)
+
+
+def test_an_image_is_looked_for_though_the_answer_to_the_write_that_says_so_was_lost() -> None:
+    """G6."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.driver.start()
+        await rig.apply(**IMAGE)
+        rig.registry.image = absent_image("fn:2", "docker.io")
+        before = rig.latest()
+        metadata = msgspec.structs.replace(before.metadata, generation=2)
+        spec = msgspec.structs.replace(before.spec, code=Code(image_uri="fn:2"))
+        changed = generations.seen(msgspec.structs.replace(before, metadata=metadata, spec=spec))
+        stored = await rig.documents.put(changed, before.metadata.resource_version)
+        rig.documents.answers_lost = 1
+        await rig.driver.settled(stored)
+        assert (rig.documents.answers_lost, rig.latest().status.last_update_status) == (0, "Failed")
+        rig.registry.image = IMAGE_TWO
+        await asyncio.sleep(IMAGE_PAUSE_SECONDS_MAX + 1)
+        assert rig.latest().status.last_update_status == "Successful"
+        await rig.driver.stop()
+
+    virtual_time.run(main())
 
 
 LAYERED = ["deps:1"]

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,22 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from lambent_core import versions
+from lambent_core import deployment, versions
+from lambent_core.caller import Caller
 from lambent_core.documents import DocumentConflict
 from lambent_core.function import Function, FunctionStatus
 from lambent_core.versions import FunctionAlias, FunctionVersion
 from lambent_gateway.clock import SystemClock
+from lambent_gateway.drivers.deployment import Deployments
 from lambent_gateway.drivers.retention import Retention
 from lambent_gateway.environments.trees import UnpackedTrees
 from lambent_gateway.stores.blobs import DirectoryPackages
 from lambent_gateway.stores.kubernetes_documents import KubernetesDocuments
+from lambent_gateway.stores.memory import MemoryPackages
 from tests.api_server import ApiServer, Object
 
 DIGEST = hashlib.sha256(b"zip").hexdigest()
+INLINE: Object = {"runtime": "python3.11", "handler": "app.handler", "code": {"inline": "V = 1"}}
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "u-2"}
 
 
@@ -35,6 +40,17 @@ class Cluster(ApiServer):
     def apply(self, name: str = "fn", uid: str = "u-1", *, spec: Object | None = None, **metadata: Any) -> None:
         thing = {"apiVersion": "lambent.dev/v1", "kind": "Function", "spec": spec or {"runtime": "python3.11"}}
         self.put("functions", name, thing, uid=uid, **metadata)
+
+    def change(self, name: str = "fn", **spec: Any) -> None:
+        thing = self.objects["functions", name]
+        self._write("functions", thing | {"spec": thing["spec"] | spec})
+
+    def _write(self, plural: str, thing: Object) -> Object:
+        """Each change of a spec is another generation."""
+        before = self.objects.get((plural, thing["metadata"]["name"]))
+        if before is not None and before["spec"] != thing["spec"]:
+            thing["metadata"] = thing["metadata"] | {"generation": before["metadata"]["generation"] + 1}
+        return super()._write(plural, thing)
 
     def apply_alias(self, name: str = "fn.live", **metadata: Any) -> None:
         function, _, own = name.partition(".")
@@ -57,6 +73,17 @@ class Cluster(ApiServer):
             await store.open()
             yield store
             await store.close()
+
+    @asynccontextmanager
+    async def settling(self, store: KubernetesDocuments) -> AsyncIterator[None]:
+        """With a gateway's driver, which brings about what others write."""
+        clock, numbers = SystemClock(), count()
+        ids = lambda: f"revision-{next(numbers)}"  # noqa: E731
+        driver = Deployments(store, MemoryPackages(), ids, clock=clock, url_of=lambda _: None, caller=Caller())
+        driver.start()
+        await self.watched("functions")
+        yield
+        await driver.stop()
 
 
 @pytest.fixture
@@ -168,6 +195,32 @@ async def test_no_alias_is_given_to_a_function_that_is_gone_by_the_servers_word(
         found = store.get(Function, "fn")
         assert (found and found.metadata.uid) == (None if there == "ending" else there), "now it is known"
     assert "ownerReferences" not in cluster.objects["functionaliases", "fn.live"]["metadata"]
+
+
+async def test_code_of_a_change_that_failed_comes_with_the_configuration_after_it(cluster: Cluster) -> None:
+    """G7: until then the code of before is in force, and it is what whoever writes the configuration sees."""
+    cluster.apply(spec=INLINE)
+    async with cluster.store() as store, cluster.settling(store):
+        before = await ended(store, "Successful")
+        cluster.change(code={"inline": "V = 2"}, layers=["deps:1"])
+        failed = await ended(store, "Failed")
+        assert (failed.spec.code, failed.status.code_revision) == (before.status.code, 1)
+        spec = msgspec.structs.replace(failed.spec, layers=[])
+        wanted = deployment.changed(failed, spec, arn="arn", revision_id="r", now=0.0)
+        under_way = await store.put(wanted, failed.metadata.resource_version)
+        assert (under_way.status.last_update_status, under_way.status.code_revision) == ("InProgress", 1)
+        done = await ended(store, "Successful")
+    assert done.status.code is not None and done.status.code.sha256 not in (None, failed.spec.code.sha256)
+    assert (done.spec.code, done.spec.layers, done.status.code_revision) == (done.status.code, [], 2)
+    thing = cluster.objects["functions", "fn"]
+    assert thing["spec"] == INLINE | {"code": {"inline": "V = 2"}}
+    assert thing["metadata"]["generation"] == thing["status"]["observedGeneration"] == 3
+
+
+async def ended(store: KubernetesDocuments, outcome: str) -> Function:
+    while (function := store.get(Function, "fn")) is None or function.status.last_update_status != outcome:
+        await asyncio.sleep(0.001)
+    return function
 
 
 async def test_what_cannot_be_read_is_told(cluster: Cluster) -> None:

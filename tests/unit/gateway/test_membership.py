@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambent_gateway.peers.membership import Membership, ready_members
+from lambent_gateway.peers.membership import Membership, ending_members, ready_members
 from tests.api_server import ApiServer
 
 SERVICE_LABEL, PLURAL = "kubernetes.io/service-name", "endpointslices"
@@ -61,6 +61,13 @@ def test_who_is_ready(slices: list[dict[str, Any]], members: Members) -> None:
     assert ready_members(slices) == members
 
 
+def test_who_ends() -> None:
+    ending = endpoint("gateway-0", "10.0.0.1", ready=False, terminating=True)
+    not_ready = endpoint("gateway-2", "10.0.0.3", ready=False)
+    console = endpoint("console-0", "10.0.0.9", terminating=True) | {"targetRef": {"kind": "Node", "name": "n"}}
+    assert ending_members([endpoints(ending, not_ready), endpoints(ONE, console), {}]) == {"gateway-0": "10.0.0.1"}
+
+
 class Slices(ApiServer):
     """Kubernetes, with the EndpointSlices of Services."""
 
@@ -84,6 +91,10 @@ async def test_members_are_followed_from_the_moment_they_are_known() -> None:
         assert await told.get() == {"gateway-0": "10.0.0.1", "gateway-1": "10.0.0.2"}
         server.place("link-a", endpoint("gateway-0", "10.0.0.1", ready=False))
         assert await told.get() == {"gateway-1": "10.0.0.2"}
+        assert membership.ending == {}
+        server.place("link-a", endpoint("gateway-0", "10.0.0.1", ready=False, terminating=True))
+        assert await told.get() == {"gateway-1": "10.0.0.2"}
+        assert membership.ending == {"gateway-0": "10.0.0.1"}
         server.remove(PLURAL, "link-b")
         assert await told.get() == {}
         assert "Mirror.follow" in _running()

@@ -303,6 +303,21 @@ async def test_a_package_is_taken_from_whoever_has_it(pair: Pair) -> None:
     assert await pair.packages.size("ab" * 32) is None
 
 
+async def test_a_package_is_taken_from_a_gateway_that_ends(pair: Pair) -> None:
+    """It was given it last, and nobody else has it."""
+    digest = hashlib.sha256(b"zip").hexdigest()
+    await pair.owners_packages.put(digest, b"zip")
+    pair.clients.members_changed({"a": "127.0.0.1"})
+    assert await pair.packages.size(digest) is None
+    ending = {"a": "127.0.0.1", "b": "127.0.0.1"}
+    packages = SharedPackages(pair.own_packages, lambda: pair.clients.ending(ending))
+    assert await packages.size(digest) == 3
+    (client,) = pair.clients.ending(ending)
+    assert pair.clients.ending(ending) == [client], "the connection is kept"
+    assert pair.clients.ending({"b": "127.0.0.2"}) != [client], "a later one of the name is another"
+    assert pair.clients.ending({}) == []
+
+
 async def test_a_package_that_a_gateway_takes_slowly_is_not_in_memory(pair: Pair) -> None:
     data = b"zip" * 8_000_000
     digest = hashlib.sha256(data).hexdigest()
