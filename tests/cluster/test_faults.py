@@ -256,9 +256,8 @@ def test_while_the_api_server_is_away_what_is_warm_is_served(lambent: Installati
 
     Controller manager and scheduler end with it, as they do where they can't renew a Lease: the one would take the node for lost.
     """
-    own, later = (
-        function(name, ephemeralStorage={"size": 1024}) for name in ("own", "later")
-    )  # no pod of theirs is kept ready
+    # In pods of their own, of which none is kept ready.
+    own, later = (function(name, ephemeralStorage={"size": 1024}) for name in ("own", "later"))
     with (
         lambent.applied(function("warm"), function("cold"), own, later),
         no_event_lost(lambent),

@@ -206,9 +206,8 @@ class KubernetesDocuments:
         try:
             if not patch:
                 if isinstance(document, Function) and deployment.is_unsettled(document):
-                    document = self._noted(
-                        document, thing
-                    )  # an image by the same tag again: what it came to may be another
+                    # An image by the same tag again: what it came to may be another.
+                    document = self._noted(document, thing)
                 return await self._write_status(kind, thing, document)
             patch.setdefault("metadata", {})["resourceVersion"] = expected
             self._halves.add((kind, name))

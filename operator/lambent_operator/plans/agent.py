@@ -78,9 +78,8 @@ def plan_agent(
     if agent.told.state != "wanted":
         return _plan_connected(view, agent)
     if view.gateway is None:
-        return _plan_missing(
-            view
-        )  # by C3 it is not missing, and what it wants may be old: its pod goes if it has ended
+        # By C3 it is not missing, and what it wants may be old: its pod goes if it has ended.
+        return _plan_missing(view)
     if pod is None:
         return _plan_wanted(
             view, agent, view.gateway, namespace=namespace, link=link, source=source, pod_labels=pod_labels, now=now
