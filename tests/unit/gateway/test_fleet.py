@@ -603,6 +603,7 @@ async def test_an_agent_that_takes_nothing_is_lost_with_what_waits_for_it(
     environment = world.want()
     pod = await world.first()
     pod.send(FrameType.FETCH, {"sha256": "large"})
+    await until(lambda: environment.agent and environment.agent.transport.get_write_buffer_size() > 0)
     monkeypatch.setattr(agents, "SILENCE_SECONDS_MAX", 0.0)  # from now on: before, a busy machine is no silence
     await until(lambda: environment.lost_because is not None)
 
