@@ -103,6 +103,10 @@ class FunctionAlias(_Owned, frozen=True, kw_only=True):
         return self.version
 
 
+Owned = FunctionVersion | FunctionAlias
+"""What belongs to a function, and goes with it."""
+
+
 def published(
     function: Function, latest: FunctionVersion | None, *, description: str | None, revision_id: str, now: float
 ) -> FunctionVersion:

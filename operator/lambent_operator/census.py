@@ -117,9 +117,6 @@ class Census:
         states = list(self._of_pool.get(pool, {}).values())
         return states.count("free"), states.count("wanted")
 
-    def wanted_of(self, pool: str) -> list[str]:
-        return [id for id, state in self._of_pool.get(pool, {}).items() if state == "wanted"]
-
     def counts(self, function: str) -> EnvironmentCounts:
         counting = (entry.functions for entry in self._gateways.values() if entry.counts)
         told = [functions[function] for functions in counting if function in functions]

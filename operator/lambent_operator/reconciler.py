@@ -148,8 +148,6 @@ class Reconciler:
     # Agents
 
     async def _agent(self, id: str) -> float | None:
-        if (name := function_to_look_at(self._agent_view(id, self._clock()), now=self._clock())) is not None:
-            await self._cluster.look_at_function(name)
         now = self._clock()
         self._end_trouble(self._census.agent(id))
         view = await self._looked_up(id, now)
@@ -176,8 +174,11 @@ class Reconciler:
     async def _looked_up(self, id: str, now: float) -> AgentView:
         """With what is not watched."""
         view = self._agent_view(id, now)
-        name = version_to_make(view, now=now)
-        return view if name is None else await self._with_version(view, name)
+        if (function := function_to_look_at(view, now=now)) is not None:
+            await self._cluster.look_at_function(function)
+            view = self._agent_view(id, now)
+        version = version_to_make(view, now=now)
+        return view if version is None else await self._with_version(view, version)
 
     async def _with_version(self, view: AgentView, name: str) -> AgentView:
         thing = await self._cluster.function_version(name)

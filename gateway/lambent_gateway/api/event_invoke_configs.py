@@ -12,10 +12,9 @@ import msgspec
 from lambent_core.errors import InvalidParameterValue, NotImplementedYet, ResourceNotFound
 from lambent_core.function import EventInvokeConfig, Function
 from lambent_core.invocation import LATEST
-from lambent_core.versions import FunctionAlias, FunctionVersion
+from lambent_core.versions import FunctionAlias, FunctionVersion, Owned
 from lambent_gateway.api.calls import Call
 from lambent_gateway.api.pages import page
-from lambent_gateway.api.qualified import Owned
 
 Holder = Function | Owned
 """What can have a configuration of its own."""

@@ -12,9 +12,8 @@ from typing import TypeVar
 from lambent_core.documents import Document, DocumentConflict, DocumentStore
 from lambent_core.errors import ResourceConflict
 from lambent_core.function import LATEST, Function
-from lambent_core.versions import FunctionAlias, FunctionVersion
+from lambent_core.versions import FunctionAlias, FunctionVersion, Owned
 
-Owned = FunctionVersion | FunctionAlias
 Q = TypeVar("Q", bound=Owned)
 
 

@@ -17,12 +17,11 @@ import structlog
 from lambent_core.documents import Document, DocumentConflict, DocumentStore
 from lambent_core.errors import ServiceUnavailable
 from lambent_core.function import Function
-from lambent_core.versions import FunctionAlias, FunctionVersion
+from lambent_core.versions import FunctionAlias, FunctionVersion, Owned
 from lambent_gateway.drivers.following import Following
 
 log = structlog.get_logger(__name__)
 
-Owned = FunctionVersion | FunctionAlias
 _KINDS: tuple[type[FunctionAlias], type[FunctionVersion]] = FunctionAlias, FunctionVersion
 """Aliases first, so that none names a version that is gone."""
 _STORE_PAUSE_SECONDS = 1.0

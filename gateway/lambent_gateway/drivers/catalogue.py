@@ -16,7 +16,7 @@ from lambent_core.admission import Admission
 from lambent_core.documents import Document
 from lambent_core.errors import InvalidRuntime, LambdaError, ResourceConflict
 from lambent_core.function import LATEST, Function
-from lambent_core.versions import FunctionAlias, FunctionVersion
+from lambent_core.versions import FunctionAlias, FunctionVersion, Owned
 from lambent_gateway.drivers.invoker import Invoker
 from lambent_gateway.environments.runtimes import OfferedRuntimes
 from lambent_gateway.routes import route_key, route_of
@@ -24,8 +24,6 @@ from lambent_gateway.stores.logs import FunctionLogs
 from lambent_gateway.telemetry import MetricsCollector
 
 log = structlog.get_logger(__name__)
-
-Owned = FunctionVersion | FunctionAlias
 
 
 class Catalogue:

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from lambent_core.documents import DocumentConflict
 from lambent_core.function import Function, FunctionSpec, Metadata
-from lambent_core.versions import FunctionAlias, FunctionVersion, alias_of, published
-from lambent_gateway.drivers.belongings import Adoptions, Owned, remove_left_behind
+from lambent_core.versions import FunctionAlias, FunctionVersion, Owned, alias_of, published
+from lambent_gateway.drivers.belongings import Adoptions, remove_left_behind
 from lambent_gateway.stores.memory import MemoryDocuments
 
 NOW = 1_795_486_086.25
