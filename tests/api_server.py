@@ -10,10 +10,12 @@ from typing import Any
 
 from aiohttp import web
 
+from lambent_core.resources import ATOMIC
 from lambent_kube.client import Kubernetes
 from lambent_kube.config import ClusterAccess
 
 Object = dict[str, Any]
+_ATOMIC = frozenset(member for _, member in ATOMIC)
 
 
 class ApiServer:
@@ -82,7 +84,8 @@ class ApiServer:
         version = thing["metadata"]["resourceVersion"]
         if patch.get("metadata", {}).get("resourceVersion", version) != version:
             return _refused(409, "Conflict")
-        merged = _merged(thing, patch)
+        write = _applied if request.content_type == "application/apply-patch+yaml" else _merged
+        merged = write(thing, patch)
         if merged.get("spec") != thing.get("spec"):
             merged["metadata"]["generation"] += 1
         return web.json_response(self._write(plural, merged))
@@ -127,6 +130,18 @@ def _merged(thing: Object, patch: Object) -> Object:
         elif value is not None:
             merged[name] = value
     return merged
+
+
+def _applied(thing: Object, body: Object) -> Object:
+    """Server-side apply of one more field: who has which is not noted, so nothing goes."""
+    both = thing | body
+    for name in thing.keys() & body.keys() - _ATOMIC:
+        if isinstance(thing[name], dict):
+            both[name] = _applied(thing[name], body[name])
+        elif name == "ownerReferences":
+            uids = {one["uid"] for one in body[name]}
+            both[name] = [one for one in thing[name] if one["uid"] not in uids] + body[name]
+    return both
 
 
 def _refused(status: int, reason: str) -> web.Response:

@@ -79,10 +79,19 @@ class InstantApi:
         subresource: str | None = None,
         type: str = MERGE_PATCH,
     ) -> Object:
+        return self._written(resource, name)
+
+    async def apply(
+        self, resource: Resource, namespace: str | None, body: Object, *, subresource: str | None = None
+    ) -> Object:
+        thing = self._written(resource, body["metadata"]["name"])
+        thing["status"] |= body["status"]
+        return thing
+
+    def _written(self, resource: Resource, name: str) -> Object:
         self.version += 1
         thing = function(name) if resource is FUNCTIONS else runtime_pool()
         thing["metadata"] |= {"resourceVersion": str(self.version), "finalizers": ["lambent.dev/drain"]}
-        thing["status"] |= body.get("status", {})
         return thing
 
 

@@ -37,6 +37,10 @@ from lambent_core.versions import FunctionAlias, FunctionVersion
 
 Object = dict[str, Any]
 """A resource as JSON has it."""
+ATOMIC = frozenset(
+    {("FunctionSpec", "code"), ("LayerVersionSpec", "code"), ("RoutingConfig", "additionalVersionWeights")}
+)
+"""Structures and members that belong to one field manager as a whole: what is applied takes the place of all that was there."""
 
 
 class UnreadableResource(Exception):

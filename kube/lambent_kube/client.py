@@ -19,8 +19,6 @@ Object = dict[str, Any]
 Objects = list[Object]
 
 MERGE_PATCH = "application/merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
-"""Server-side apply; JSON is YAML too."""
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 """Lists such as a pod's containers are merged by their keys; for Kubernetes' own kinds only."""
 PAGE_OBJECTS = 500
@@ -64,8 +62,8 @@ class Kubernetes:
     def __init__(
         self, access: ClusterAccess, *, field_manager: str, request_seconds_max: float = REQUEST_SECONDS_MAX
     ) -> None:
+        self.field_manager = field_manager
         self._access = access
-        self._field_manager = field_manager
         self._request_seconds_max = request_seconds_max
         self._session: aiohttp.ClientSession | None = None
 
@@ -115,12 +113,27 @@ class Kubernetes:
         *,
         subresource: str | None = None,
         type: str = MERGE_PATCH,
-        force: bool = False,
     ) -> Object:
-        """`force` takes over fields that another manager applied; for APPLY_PATCH only."""
-        query = self._manager() | ({"force": "true"} if force else {})
         path = resource.path(namespace, name, subresource)
-        return await self._request("PATCH", path, body, query=query, content_type=type)
+        return await self._request("PATCH", path, body, query=self._manager(), content_type=type)
+
+    async def apply(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        body: Object,
+        *,
+        subresource: str | None = None,
+        force: bool = True,
+    ) -> Object:
+        """
+        Server-side apply: the fields of `body` are this manager's then, and what it applied before and leaves out now goes, unless others
+        have it too. Makes what isn't there, if `body` has no uid. `force` takes over what others have; else that raises `Conflict`.
+        """
+        query = self._manager() | ({"force": "true"} if force else {})
+        path = resource.path(namespace, body["metadata"]["name"], subresource)
+        # JSON is YAML too.
+        return await self._request("PATCH", path, body, query=query, content_type="application/apply-patch+yaml")
 
     async def delete(
         self,
@@ -175,7 +188,7 @@ class Kubernetes:
             raise _unreachable(error) from error
 
     def _manager(self) -> dict[str, str]:
-        return {"fieldManager": self._field_manager}
+        return {"fieldManager": self.field_manager}
 
     async def _request(
         self,

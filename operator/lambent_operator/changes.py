@@ -69,7 +69,7 @@ class SetFinalizers:
 
 @dataclass(frozen=True, slots=True)
 class WriteStatus:
-    """Merges these fields into the status."""
+    """Applies all fields that the operator has in the status: one that is left out goes."""
 
     of: Identity
     status: Object

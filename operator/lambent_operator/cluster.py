@@ -15,6 +15,7 @@ from typing import Any, Protocol, assert_never
 
 import structlog
 
+from lambent_core.function import API_VERSION
 from lambent_kube import resources as kinds
 from lambent_kube.client import (
     MERGE_PATCH,
@@ -83,6 +84,9 @@ class KubernetesApi(Protocol):
         *,
         subresource: str | None = None,
         type: str = MERGE_PATCH,
+    ) -> Object: ...
+    async def apply(
+        self, resource: kinds.Resource, namespace: str | None, body: Object, *, subresource: str | None = None
     ) -> Object: ...
     async def delete(
         self,
@@ -167,10 +171,9 @@ class Cluster:
             case LeaveAlone():
                 log.warning("no room", pool=change.pool, reason=change.trouble.reason)
             case SetFinalizers():
-                body = {"metadata": {"finalizers": list(change.finalizers), "resourceVersion": str(change.version)}}
-                await self._patch(change.function, body)
+                await self._take_in(change.function, self._set_finalizers(change))
             case WriteStatus():
-                await self._patch(change.of, {"metadata": {"uid": change.of.uid}, "status": change.status}, "status")
+                await self._take_in(change.of, self._write_status(change))
             case Event():
                 await self._tell(change)
             case _:
@@ -229,14 +232,22 @@ class Cluster:
         else:
             self._sink.remove(kinds.PODS, self._namespace, change.name, change.uid)
 
-    async def _patch(self, of: Identity, body: Object, subresource: str | None = None) -> None:
-        resource = _KINDS[of.kind]
+    async def _take_in(self, of: Identity, answer: Awaitable[Object]) -> None:
         try:
-            self._sink.put(
-                resource, await self._api.patch(resource, of.namespace, of.name, body, subresource=subresource)
-            )
+            self._sink.put(_KINDS[of.kind], await answer)
         except NotFound:
-            self._sink.remove(resource, of.namespace, of.name, of.uid)
+            self._sink.remove(_KINDS[of.kind], of.namespace, of.name, of.uid)
+
+    def _set_finalizers(self, change: SetFinalizers) -> Awaitable[Object]:
+        """Not by apply, which lets an element be that anybody else has applied too, as who saved a function and applied it again has."""
+        body = {"metadata": {"finalizers": list(change.finalizers), "resourceVersion": str(change.version)}}
+        return self._api.patch(kinds.FUNCTIONS, change.function.namespace, change.function.name, body)
+
+    def _write_status(self, change: WriteStatus) -> Awaitable[Object]:
+        of = change.of
+        metadata = {"name": of.name, "uid": of.uid}
+        body = {"apiVersion": API_VERSION, "kind": of.kind, "metadata": metadata, "status": change.status}
+        return self._api.apply(_KINDS[of.kind], of.namespace, body, subresource="status")
 
     async def _tell(self, event: Event) -> None:
         """Nothing waits for an Event: one that can't be written is said in the log alone."""
@@ -270,7 +281,7 @@ def event_manifest(event: Event, instance: str, timestamp: str) -> Object:
         "action": "Reconcile",
         "note": event.note.encode()[:EVENT_NOTE_BYTES_MAX].decode("utf-8", "ignore"),
         "regarding": {
-            "apiVersion": "lambent.dev/v1",
+            "apiVersion": API_VERSION,
             "kind": about.kind,
             "namespace": about.namespace,
             "name": about.name,

@@ -26,7 +26,7 @@ from aiohttp import web
 
 from lambent_core.census import AgentEntry, Alive, Changes, Line, Snapshot
 from lambent_core.function import EnvironmentCounts
-from lambent_kube.client import APPLY_PATCH, Kubernetes, NotFound, Object
+from lambent_kube.client import Kubernetes, NotFound, Object
 from lambent_kube.config import from_kubeconfig
 from lambent_kube.resources import EVENTS, FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 
@@ -232,7 +232,7 @@ class World:
             }
             | spec,
         }
-        return await self.api.patch(RUNTIME_POOLS, self.system, name, body, type=APPLY_PATCH, force=True)
+        return await self.api.apply(RUNTIME_POOLS, self.system, body)
 
     async def put_function(self, name: str = "hello", *, settled: bool = True, **spec: Any) -> Object:
         """With the status that a gateway gives it once it has taken it up."""
@@ -247,7 +247,7 @@ class World:
             }
             | spec,
         }
-        made = await self.api.patch(FUNCTIONS, self.namespace, name, body, type=APPLY_PATCH, force=True)
+        made = await self.api.apply(FUNCTIONS, self.namespace, body)
         return await self.settle(name, made["metadata"]["generation"]) if settled else made
 
     async def put_version(self, number: int = 1, function: str = "hello", **spec: Any) -> Object:
@@ -260,7 +260,7 @@ class World:
             "metadata": {"name": name},
             "spec": {"functionName": function, "version": number, "function": was},
         }
-        return await self.api.patch(FUNCTION_VERSIONS, self.namespace, name, body, type=APPLY_PATCH, force=True)
+        return await self.api.apply(FUNCTION_VERSIONS, self.namespace, body)
 
     async def settle(self, name: str, generation: int, **status: Any) -> Object:
         active = {"state": "Active", "lastUpdateStatus": "Successful", "codeRevision": 1}
@@ -322,7 +322,7 @@ async def apply_definitions(api: Kubernetes) -> None:
     for path in sorted((ROOT / "charts" / "lambent" / "crds").glob("*.yaml")):
         body = yaml.safe_load(path.read_text())
         name = body["metadata"]["name"]
-        await api.patch(CRDS, None, name, body, type=APPLY_PATCH, force=True)
+        await api.apply(CRDS, None, body)
 
         async def established(name: str = name) -> bool:
             status = (await api.get(CRDS, None, name)).get("status", {})

@@ -18,7 +18,7 @@ import pytest_asyncio
 from lambent_core import deployment, layers
 from lambent_core.caller import Caller
 from lambent_core.documents import Document, DocumentConflict, StoreUnusable
-from lambent_core.function import Code, FoundImage, Function, FunctionSpec, Metadata
+from lambent_core.function import Code, Environment, FoundImage, Function, FunctionSpec, Metadata
 from lambent_core.images import Images
 from lambent_core.layers import LayerVersion
 from lambent_core.package import Package
@@ -29,7 +29,7 @@ from lambent_gateway.drivers.deployment import Deployments
 from lambent_gateway.drivers.layer_versions import LayerPublications
 from lambent_gateway.stores.kubernetes_documents import KubernetesDocuments
 from lambent_gateway.stores.memory import MemoryPackages
-from lambent_kube.client import APPLY_PATCH, Kubernetes, NotFound, Object
+from lambent_kube.client import Kubernetes, NotFound, Object
 from lambent_kube.config import from_kubeconfig
 from lambent_kube.resources import FUNCTION_ALIASES, FUNCTION_VERSIONS, FUNCTIONS, LAYER_VERSIONS
 from tests.cluster.operator_world import NAMESPACES, apply_definitions, kubeconfig, until, way_to
@@ -108,7 +108,7 @@ class World:
             if spec.get("packageType") == "Image"
             else {"runtime": "python3.11", "handler": "app.handler", "code": {"inline": INLINE}} | spec,
         }
-        return await self.user.patch(FUNCTIONS, self.namespace, name, body, type=APPLY_PATCH, force=True)
+        return await self.user.apply(FUNCTIONS, self.namespace, body)
 
     async def note(self, name: str = "a", **status: Any) -> Object:
         """As the operator notes what it sees."""
@@ -126,14 +126,13 @@ class World:
     async def function(self, name: str = "a") -> Object:
         return await self.user.get(FUNCTIONS, self.namespace, name)
 
-    async def managers(self, name: str = "a") -> dict[str, str]:
-        """Who wrote, as JSON text of the fields."""
-        fields = (await self.function(name))["metadata"]["managedFields"]
+    async def fields(self, manager: str, name: str = "a") -> dict[str, str]:
+        """What the manager has, as JSON text, by how it came to it; of the status, with `/status` behind."""
+        entries = (await self.function(name))["metadata"]["managedFields"]
         return {
-            f"{entry['manager']}{'/' if entry.get('subresource') else ''}{entry.get('subresource', '')}": str(
-                entry["fieldsV1"]
-            )
-            for entry in fields
+            entry["operation"] + ("/status" if "subresource" in entry else ""): str(entry["fieldsV1"])
+            for entry in entries
+            if entry["manager"] == manager
         }
 
 
@@ -418,7 +417,7 @@ async def test_an_alias_that_kubectl_applies_is_given_to_its_function_by_one_of_
         for name in ("a.live", "absent.live"):
             spec = {"functionName": name.partition(".")[0], "name": "live", "functionVersion": "$LATEST"}
             body = {"apiVersion": "lambent.dev/v1", "kind": "FunctionAlias", "metadata": {"name": name}, "spec": spec}
-            await world.user.patch(FUNCTION_ALIASES, world.namespace, name, body, type=APPLY_PATCH, force=True)
+            await world.user.apply(FUNCTION_ALIASES, world.namespace, body)
         await until(lambda: len(other.list(FunctionAlias)) == 2, "they are seen")
         made = await store.put(function(), "")
         for each in (store, other):
@@ -493,10 +492,9 @@ async def test_the_operators_part_of_the_status_is_never_written(store: Kubernet
         name: value for name, value in noted.items() if name != "conditions"
     }
     assert (status["state"], status["conditions"][0]["reason"]) == ("Active", "R")
-    managers = await world.managers()
-    assert "f:replicas" in managers["lambent-operator/status"]
+    assert "f:replicas" in (await world.fields("lambent-operator"))["Update/status"]
     for written in ("f:conditions", "f:replicas", "f:environments", "f:selector"):
-        assert written not in managers["lambent-api/status"]
+        assert written not in (await world.fields("lambent-api"))["Update/status"]
 
 
 def seen(store: KubernetesDocuments, name: str = "a") -> Function:
@@ -525,9 +523,60 @@ async def test_what_a_user_wrote_stays_the_users_but_for_what_is_changed(
             msgspec.to_builtins(settled.spec.code),
         )
         assert thing["status"]["codeRevision"] == 2 and thing["status"]["observedGeneration"] == 2
-        managers = await world.managers()
-        assert "f:memorySize" in managers["lambent-api"] and "f:code" not in managers["lambent-api"]
-        assert "f:code" in managers["user"] and "f:memorySize" not in managers["user"]
+        ours, users = (await world.fields("lambent-api"))["Apply"], (await world.fields("user"))["Apply"]
+        assert "f:memorySize" in ours and "f:code" not in ours
+        assert "f:code" in users and "f:memorySize" not in users
+
+
+async def test_what_is_changed_is_applied_beside_what_was_applied_before(
+    store: KubernetesDocuments, world: World
+) -> None:
+    """And what has to go goes, whoever applied it; what the user takes back is the user's."""
+    variables = Environment(variables={"OURS": "1", "THEIRS": "2"})
+    await world.apply(environment={"variables": {"THEIRS": "2", "BOTH": "3"}}, description="theirs")
+    await until(lambda: store.get(Function, "a") is not None, "it is seen")
+    await store.put(with_spec(seen(store), memory_size=512), version(seen(store)))
+    everything = msgspec.structs.replace(variables, variables=variables.variables | {"BOTH": "3"})
+    await store.put(with_spec(seen(store), environment=everything), version(seen(store)))
+    await store.put(with_spec(seen(store), timeout=9), version(seen(store)))
+    thing = await world.function()
+    assert (thing["spec"]["memorySize"], thing["spec"]["timeout"]) == (512, 9)
+    assert thing["spec"]["environment"]["variables"] == {"OURS": "1", "THEIRS": "2", "BOTH": "3"}
+    ours = await world.fields("lambent-api")
+    assert "Update" not in ours, "nothing of it was written in any other way"
+    assert all(f"f:{name}" in ours["Apply"] for name in ("memorySize", "timeout", "OURS"))
+    assert not any(f"f:{name}" in ours["Apply"] for name in ("THEIRS", "BOTH", "code", "description"))
+
+    await store.put(with_spec(seen(store), environment=variables, description=""), version(seen(store)))
+    thing = await world.function()
+    assert thing["spec"]["environment"]["variables"] == {"OURS": "1", "THEIRS": "2"}
+    assert "description" not in thing["spec"]
+    assert (thing["spec"]["memorySize"], thing["spec"]["timeout"]) == (512, 9)
+
+    await world.apply(memorySize=256)
+    await until(lambda: seen(store).spec.memory_size == 256, "the user's change is seen")
+    await store.put(with_spec(seen(store), timeout=10), version(seen(store)))
+    assert (await world.function())["spec"]["memorySize"] == 256
+    assert "f:memorySize" not in (await world.fields("lambent-api"))["Apply"]
+
+
+async def test_an_alias_stays_its_functions_when_the_api_changes_it(store: KubernetesDocuments, world: World) -> None:
+    """The reference to its owner was applied, and is again with each change."""
+    made = await store.put(function(), "")
+    spec = {"functionName": "a", "name": "live", "functionVersion": "$LATEST"}
+    body = {"apiVersion": "lambent.dev/v1", "kind": "FunctionAlias", "metadata": {"name": "a.live"}, "spec": spec}
+    adoptions = Adoptions(store)
+    adoptions.start()
+    await world.user.apply(FUNCTION_ALIASES, world.namespace, body)
+    await until(lambda: [one.function_uid for one in store.list(FunctionAlias)] == [made.metadata.uid], "it is given")
+    await adoptions.stop()
+    for words in ("one", "two"):
+        (alias,) = store.list(FunctionAlias)
+        changed = altered(alias, {"Description": words}, revision_id=words)
+        await store.put(changed, alias.metadata.resource_version)
+    thing = await world.user.get(FUNCTION_ALIASES, world.namespace, "a.live")
+    assert thing["spec"]["description"] == "two"
+    assert [one["uid"] for one in thing["metadata"]["ownerReferences"]] == [made.metadata.uid]
 
 
 async def test_code_of_the_apis_takes_the_place_of_inline_code(store: KubernetesDocuments, world: World) -> None:
@@ -541,6 +590,8 @@ async def test_code_of_the_apis_takes_the_place_of_inline_code(store: Kubernetes
         await until(lambda: seen(store).status.last_update_status == "Successful", "the change is settled")
         thing = await world.function()
         assert thing["spec"]["code"] == thing["status"]["code"] == {"sha256": DIGEST, "size": 3}
+        assert "f:code" in (await world.fields("lambent-api"))["Apply"]
+        assert "f:code" not in (await world.fields("user"))["Apply"]
 
 
 @dataclass

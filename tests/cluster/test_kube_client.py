@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from lambent_kube import client
-from lambent_kube.client import APPLY_PATCH, AlreadyExists, Conflict, Kubernetes, KubernetesError, NotFound, Object
+from lambent_kube.client import AlreadyExists, Conflict, Kubernetes, KubernetesError, NotFound, Object
 from lambent_kube.config import from_kubeconfig
 from lambent_kube.mirror import Mirror
 from lambent_kube.resources import LEASES, Resource
@@ -80,12 +80,12 @@ async def test_one_object_from_its_first_to_its_last_request(here: World) -> Non
 
 async def test_fields_that_another_manager_applied_are_a_conflict(here: World) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}
-    await here.api.patch(MAPS, here.namespace, "a", body, type=APPLY_PATCH)
+    await here.api.apply(MAPS, here.namespace, body, force=False)
     theirs = body | {"data": {"x": "2"}}
     async with client_of(here.kubeconfig, "other") as other:
         with pytest.raises(Conflict):
-            await other.patch(MAPS, here.namespace, "a", theirs, type=APPLY_PATCH)
-        taken = await other.patch(MAPS, here.namespace, "a", theirs, type=APPLY_PATCH, force=True)
+            await other.apply(MAPS, here.namespace, theirs, force=False)
+        taken = await other.apply(MAPS, here.namespace, theirs)
     assert taken["data"] == {"x": "2"}
 
 

@@ -103,6 +103,39 @@ async def test_a_function_from_its_first_environment_to_its_end(here: World) -> 
     await until(lambda: _told(here, here.namespace, "hello", "FunctionReady", "ScaledUp", "Deleted"), "Events say so")
 
 
+async def test_a_condition_of_somebody_elses_stays_what_they_said(here: World) -> None:
+    """The operator applies its own part of a status, and no more."""
+    gateway = await here.start_gateway()
+    await here.put_pool()
+    uid = (await here.put_function())["metadata"]["uid"]
+    theirs = {"type": "Audited", "status": "True", "reason": "Fine", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    metadata = {"name": "hello", "uid": uid}
+    body = {
+        "apiVersion": "lambent.dev/v1",
+        "kind": "Function",
+        "metadata": metadata,
+        "status": {"conditions": [theirs]},
+    }
+    await here.api.apply(FUNCTIONS, here.namespace, body, subresource="status")
+    here.start_operator()
+    gateway.put(claimed("python-1", uid), hello=EnvironmentCounts(ready=1))
+
+    async def counted() -> bool:
+        return bool((await here.function())["status"].get("replicas") == 1)
+
+    await until(counted, "the operator has written")
+    function = await here.function()
+    assert theirs in function["status"]["conditions"] and len(function["status"]["conditions"]) == 5
+    fields = {
+        (entry["manager"], entry["operation"]): str(entry["fieldsV1"])
+        for entry in function["metadata"]["managedFields"]
+        if entry.get("subresource") == "status"
+    }
+    own = fields["lambent-operator", "Apply"]
+    assert "Ready" in own and "f:replicas" in own and "Audited" not in own
+    assert ("lambent-operator", "Update") not in fields
+
+
 async def test_a_pod_that_has_ended_is_deleted_at_once(here: World) -> None:
     """Whoever has it in a census, or nobody."""
     gateway = await here.start_gateway()

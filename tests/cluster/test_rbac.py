@@ -22,7 +22,7 @@ import yaml
 
 from lambent_core.census import AgentEntry
 from lambent_core.function import EnvironmentCounts
-from lambent_kube.client import APPLY_PATCH, Object
+from lambent_kube.client import Object
 from lambent_kube.resources import (
     FUNCTION_ALIASES,
     FUNCTION_VERSIONS,
@@ -216,7 +216,7 @@ def wanted(id: str, pool: str = "python3.11") -> AgentEntry:
 async def put_pool_of_functions(here: World) -> None:
     spec = {"runtimes": ["python3.13"], "image": "localhost/lambent/python:dev", "command": ["python3"], "size": 0}
     body = {"apiVersion": "lambent.dev/v1", "kind": "RuntimePool", "metadata": {"name": "own"}, "spec": spec}
-    await here.api.patch(RUNTIME_POOLS, here.namespace, "own", body, type=APPLY_PATCH, force=True)
+    await here.api.apply(RUNTIME_POOLS, here.namespace, body)
 
 
 def namesake(name: str) -> Object:

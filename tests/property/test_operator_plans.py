@@ -183,9 +183,9 @@ def test_a_function_is_let_go_only_when_nothing_of_it_is_left(view: FunctionView
                 assert set(finalizers) == set(view.function.finalizers) | {"lambent.dev/drain"}
             case WriteStatus(status=status):
                 assert not view.function.deleting
-                assert status.keys() <= {"conditions", "environments", "replicas", "selector"}, "K4"
+                assert status.keys() == {"conditions", "environments", "replicas", "selector"}, "K4"
                 assert view.written_seconds is None or view.written_seconds >= 1.0, "F1"
-                said = {one["type"]: one["status"] for one in status.get("conditions", ())}
+                said = {one["type"]: one["status"] for one in status["conditions"]}
                 if said.get("RolledOut") == "True":
                     rollout, function = view.rollout, view.function
                     assert rollout is not None and not rollout.old and not view.rollout_error, "F4"

@@ -57,8 +57,10 @@ class ApiServer:
         self.watches: dict[Watcher, asyncio.Queue[tuple[str, Resource, Object]]] = {}
         self.created: Counter[str] = Counter()
         """Pods by name, over all time."""
+        self.applied: dict[str, set[str]] = {}
+        """Members of statuses that the operator has, by the object's uid."""
         self.statuses: list[Object] = []
-        """Patches of statuses."""
+        """That were applied."""
         self.refuses_pods: KubernetesError | None = None
         self.on_pod: Callable[[Object], None] = lambda pod: None
         self.on_delete: Callable[[Object], None] = lambda pod: None
@@ -82,6 +84,11 @@ class ApiServer:
         type: str = MERGE_PATCH,
     ) -> Object:
         return await self._request(lambda: self._patch(resource, name, body, subresource))
+
+    async def apply(
+        self, resource: Resource, namespace: str | None, body: Object, *, subresource: str | None = None
+    ) -> Object:
+        return await self._request(lambda: self._apply_status(resource, body["metadata"], body["status"]))
 
     async def delete(
         self,
@@ -160,14 +167,24 @@ class ApiServer:
                 raise Conflict(409, "Conflict", f"another {member}")
         if subresource == "resize":
             thing["spec"]["containers"][0]["resources"] = body["spec"]["containers"][0]["resources"]
-        elif subresource == "status":
-            self.statuses.append(copy.deepcopy(body["status"]))
-            _merge(thing.setdefault("status", {}), body["status"])
         else:
             _merge(thing, body)
         self._store(resource, thing, "MODIFIED")
         if resource is FUNCTIONS:
             self._let_go(name)
+        return copy.deepcopy(thing)
+
+    def _apply_status(self, resource: Resource, metadata: Object, status: Object) -> Object:
+        """Nobody else applies to it: what was applied before and is left out is gone."""
+        thing = self._there(resource, metadata["name"])
+        if metadata["uid"] != thing["metadata"]["uid"]:
+            raise KubernetesError(422, "Invalid", "another uid")
+        uid, own = thing["metadata"]["uid"], copy.deepcopy(status)
+        left = {name: value for name, value in thing.get("status", {}).items() if name not in self.applied.get(uid, ())}
+        thing["status"] = left | own
+        self.applied[uid] = {*own}
+        self.statuses.append(own)
+        self._store(resource, thing, "MODIFIED")
         return copy.deepcopy(thing)
 
     def _let_go(self, function: str) -> None:

@@ -297,7 +297,7 @@ async def _failing_function() -> World:
     return world
 
 
-def test_an_update_is_told_from_the_first_environment_to_the_last_with_no_more_patches_than_counts() -> None:
+def test_an_update_is_told_from_the_first_environment_to_the_last_with_no_more_writes_than_counts() -> None:
     virtual_time.run(_rolling_update())
 
 
@@ -335,8 +335,8 @@ async def _rolling_update() -> None:
         updating | {"message": "1 of 2 environments run the current code."},
         about | {"status": "True", "reason": "Complete", "message": "All environments run the current code."},
     ]
-    assert [status.get("environments") for status in world.api.statuses] == [
-        None,
+    assert [status["environments"] for status in world.api.statuses] == [
+        {"ready": 2, "busy": 0, "starting": 0, "updated": 2},
         {"ready": 1, "busy": 0, "starting": 2, "updated": 0},
         {"ready": 2, "busy": 0, "starting": 1, "updated": 1},
         {"ready": 2, "busy": 0, "starting": 0, "updated": 2},

@@ -274,11 +274,6 @@ ALTERNATIVES: dict[str, tuple[str, ...]] = {
 }
 """Exactly one of these members is given."""
 
-ATOMIC: frozenset[Place] = frozenset(
-    {("FunctionSpec", "code"), ("LayerVersionSpec", "code"), ("RoutingConfig", "additionalVersionWeights")}
-)
-"""Belongs to one field manager as a whole: one member takes the place of another when it is applied."""
-
 RESOURCE_BYTES_MAX = 1_572_864
 """What the API server's own database takes of one resource."""
 AT_MOST: dict[Place, Schema] = {

@@ -12,7 +12,6 @@ from typing import Literal
 from lambent_core.custom_resources.rules import (
     ALTERNATIVES,
     AT_MOST,
-    ATOMIC,
     FROZEN,
     FROZEN_MESSAGE,
     REQUIRED,
@@ -20,6 +19,7 @@ from lambent_core.custom_resources.rules import (
     SHAPES,
     unchanged,
 )
+from lambent_core.resources import ATOMIC
 from lambent_core.schema import Schema, limits_in_words, referred
 
 _KEPT = (

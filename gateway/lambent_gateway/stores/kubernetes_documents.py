@@ -1,5 +1,5 @@
 """
-Documents as custom resources of one namespace: read from a copy that follows the API server, written as patches of what differs.
+Documents as custom resources of one namespace: read from a copy that follows the API server, written as what differs (`kubernetes_writes`).
 
 `spec` and `status` are two requests. A crash between them leaves a generation that nobody has observed, which is then brought about like
 any change that others make (`lambent_core.generations`). What others own in `spec` stays as it is: inline code, say, whose package
@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -23,11 +22,19 @@ import structlog
 
 from lambent_core import deployment, generations, versions
 from lambent_core.documents import KINDS, D, Document, DocumentConflict, StoreUnusable, Watcher
-from lambent_core.function import Function
-from lambent_core.images import without_findings
+from lambent_core.function import API_VERSION, Function
 from lambent_core.resources import UnreadableResource, from_resource, to_resource
 from lambent_core.versions import FunctionAlias, FunctionVersion
-from lambent_kube.client import AlreadyExists, Conflict, Kubernetes, KubernetesError, NotFound, Object
+from lambent_gateway.stores.kubernetes_writes import (
+    additions,
+    difference,
+    overlaid,
+    owners_of,
+    user_part,
+    with_own_code,
+)
+from lambent_kube.client import AlreadyExists, Conflict, Kubernetes, KubernetesError, NotFound, Object, Objects
+from lambent_kube.managed_fields import applied
 from lambent_kube.mirror import Mirror
 from lambent_kube.resources import FUNCTION_ALIASES, FUNCTION_VERSIONS, FUNCTIONS, LAYER_VERSIONS, Resource
 
@@ -179,13 +186,9 @@ class KubernetesDocuments:
         name = document.metadata.name
         if (kind, name) in self._documents:
             raise DocumentConflict(f"{kind} {name} exists")
-        wanted = to_resource(_with_own_code(document, None))
-        body = {
-            "apiVersion": wanted["apiVersion"],
-            "kind": kind,
-            "metadata": _own_metadata(wanted["metadata"]) | {"name": name},
-            "spec": wanted["spec"],
-        }
+        wanted = with_own_code(document, None)
+        metadata = {"name": name, "ownerReferences": owners_of(wanted)}
+        body = overlaid(user_part(wanted), {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata})
         self._halves.add((kind, name))
         try:
             thing = await self._kubernetes.create(RESOURCES[kind], self._namespace, body)
@@ -198,24 +201,36 @@ class KubernetesDocuments:
         name = document.metadata.name
         thing = self._current(kind, name, expected)
         before = from_resource(thing)
-        wanted = _with_own_code(document, before)
-        patch = _difference(_user_part(to_resource(before)), _user_part(to_resource(wanted)))
-        if owners := _new_owners(before, wanted):
+        wanted = with_own_code(document, before)
+        old, new = user_part(before), user_part(wanted)
+        if owners := [] if owners_of(before) else owners_of(wanted):
             await self._expect_owner(owners[0])
-            patch.setdefault("metadata", {})["ownerReferences"] = thing["metadata"].get("ownerReferences", []) + owners
         try:
-            if not patch:
+            if new == old and not owners:
                 if isinstance(document, Function) and deployment.is_unsettled(document):
                     # An image by the same tag again: what it came to may be another.
                     document = self._noted(document, thing)
                 return await self._write_status(kind, thing, document)
-            patch.setdefault("metadata", {})["resourceVersion"] = expected
             self._halves.add((kind, name))
-            thing = await self._kubernetes.patch(RESOURCES[kind], self._namespace, name, patch)
+            thing = await self._write_spec(kind, thing, old, new, owners)
             return await self._complete(kind, thing, self._noted(document, thing))
         except (Conflict, NotFound) as error:
             await self._refresh(kind, name)
             raise DocumentConflict(str(error)) from error
+
+    async def _write_spec(self, kind: str, thing: Object, old: Object, new: Object, owners: Objects) -> Object:
+        """With new `owners`, beside others'. Raises Conflict or NotFound if `thing` is not the latest."""
+        metadata = {key: thing["metadata"][key] for key in ("name", "uid", "resourceVersion")}
+        if (added := additions(old, new)) is None:
+            if owners:
+                metadata["ownerReferences"] = thing["metadata"].get("ownerReferences", []) + owners
+            body = overlaid(difference(old, new), {"metadata": metadata})
+            return await self._kubernetes.patch(RESOURCES[kind], self._namespace, metadata["name"], body)
+        if owners:
+            metadata["ownerReferences"] = owners
+        own = overlaid(applied(thing, self._kubernetes.field_manager), added)
+        body = overlaid(own, {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata})
+        return await self._kubernetes.apply(RESOURCES[kind], self._namespace, body)
 
     async def _expect_owner(self, reference: Object) -> None:
         """
@@ -250,7 +265,7 @@ class KubernetesDocuments:
         """Raises Conflict if `thing` is not the latest."""
         before = to_resource(from_resource(thing)).get("status", {})
         wanted = to_resource(document).get("status", {})
-        patch = _difference(
+        patch = difference(
             *({k: v for k, v in status.items() if k not in FOREIGN_STATUS} for status in (before, wanted))
         )
         if not patch:
@@ -338,50 +353,6 @@ def _read(thing: Object) -> Document | None:
         case FunctionAlias():
             return versions.seen_alias(document)
     return document
-
-
-def _with_own_code(document: Document, before: Document | None) -> Document:
-    """
-    Code as it stands in the resource, where it has not changed: inline code stays inline. Other code as a user would write it.
-
-    What it came to is in `status`.
-    """
-    if not isinstance(document, Function):
-        return document
-    code = without_findings(document.spec.code)
-    if isinstance(before, Function) and document.spec.code == generations.seen(before).spec.code:
-        code = before.spec.code
-    return msgspec.structs.replace(document, spec=msgspec.structs.replace(document.spec, code=code))
-
-
-def _own_metadata(metadata: Object) -> Object:
-    """What users write of it."""
-    return {key: metadata[key] for key in ("labels", "annotations", "ownerReferences") if metadata.get(key)}
-
-
-def _new_owners(before: Document, after: Document) -> list[Object]:
-    """The reference to a function, where `before` has none."""
-    owners = [to_resource(document)["metadata"].get("ownerReferences", []) for document in (before, after)]
-    return [] if owners[0] else owners[1]
-
-
-def _user_part(resource: Object) -> Object:
-    metadata = {key: value for key, value in _own_metadata(resource["metadata"]).items() if key != "ownerReferences"}
-    return {"metadata": metadata, "spec": resource["spec"]}
-
-
-def _difference(before: Object, after: Object) -> Object:
-    """A JSON merge patch (RFC 7396) that makes `after` of `before`."""
-    patch: Object = dict.fromkeys(before.keys() - after.keys())
-    for key, value in after.items():
-        old: Any = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            inner = _difference(old, value)
-            if inner:
-                patch[key] = inner
-        elif value != old:
-            patch[key] = value
-    return patch
 
 
 def _translated(error: KubernetesError) -> Exception:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -32,6 +31,8 @@ WRITE_SECONDS_MIN = 1.0
 SETTLED_SECONDS = 10.0
 """After a gateway began to tell, its agents come back to it within seconds: until then fewer of them mean nothing."""
 AWAY_SECONDS_MAX = 120.0
+CONDITIONS = ("Ready", "CodeReady", "EnvironmentsReady", "RolledOut", "Initialized")
+"""That the operator writes; others may have conditions of their own beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,26 +133,26 @@ def _plan_status(view: FunctionView, timestamp: str) -> Plan:
     settled, settle_seconds = _settled_counts(view)
     counts = settled or function.environments or NONE
     found = findings(function, view.pool, view.offered, view.trouble, view.version)
+    shown = tuple(condition for condition in function.conditions if condition.type in CONDITIONS)
     conditions = next_conditions(
-        function.conditions,
+        shown,
         [*found, *_rolled_out(view, *found[1:], known=settled is not None), *_initialized(view)],
         generation=function.generation,
         timestamp=timestamp,
     )
-    news: dict[str, Any] = {}
-    if conditions != function.conditions:
-        news["conditions"] = as_written(conditions)
-    if counts != function.environments:  # with its zeros: a merge patch leaves alone what it doesn't name
-        news["environments"] = msgspec.structs.asdict(counts)
-    if counts.ready != function.replicas:
-        news["replicas"] = counts.ready
-    if (selector := f"{labels.FUNCTION}={function.name}") != function.selector:
-        news["selector"] = selector
-    if not news:
+    selector = f"{labels.FUNCTION}={function.name}"
+    written = (shown, function.environments, function.replicas, function.selector)
+    if written == (conditions, counts, counts.ready, selector):
         return Plan(again_seconds=settle_seconds)
     if view.written_seconds is not None and view.written_seconds < WRITE_SECONDS_MIN:
         return Plan(again_seconds=WRITE_SECONDS_MIN - view.written_seconds)
-    return Plan([WriteStatus(function.identity, news), *_events(view, conditions, counts)], settle_seconds)
+    status = {
+        "conditions": as_written(conditions),
+        "environments": {name: count for name, count in msgspec.structs.asdict(counts).items() if count is not None},
+        "replicas": counts.ready,
+        "selector": selector,
+    }
+    return Plan([WriteStatus(function.identity, status), *_events(view, conditions, counts)], settle_seconds)
 
 
 def _settled_counts(view: FunctionView) -> tuple[EnvironmentCounts | None, float | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from lambent_operator.changes import Change, Event, Plan, WriteStatus
 from lambent_operator.conditions import Finding, as_written, next_conditions, turned
@@ -31,21 +30,20 @@ def plan_runtime_pool(view: RuntimePoolView, *, timestamp: str) -> Plan:
         finding = Finding("Ready", "True", "Available", "Pods of it can be had.")
     else:
         finding = Finding("Ready", "False", trouble.trouble.reason, trouble.trouble.note)
-    conditions = next_conditions(pool.conditions, [finding], generation=pool.generation, timestamp=timestamp)
-    news: dict[str, Any] = {}
-    if conditions != pool.conditions:
-        news["conditions"] = as_written(conditions)
-    if pool.generation != pool.observed_generation:
-        news["observedGeneration"] = pool.generation
-    if view.known and view.ready != pool.ready:
-        news["ready"] = view.ready
-    if view.known and view.starting != pool.starting:
-        news["starting"] = view.starting
-    if not news:
+    shown = tuple(condition for condition in pool.conditions if condition.type == finding.type)
+    conditions = next_conditions(shown, [finding], generation=pool.generation, timestamp=timestamp)
+    ready, starting = (view.ready, view.starting) if view.known else (pool.ready, pool.starting)
+    if (shown, pool.observed_generation, pool.ready, pool.starting) == (conditions, pool.generation, ready, starting):
         return Plan()
     if view.written_seconds is not None and view.written_seconds < WRITE_SECONDS_MIN:
         return Plan(again_seconds=WRITE_SECONDS_MIN - view.written_seconds)
-    changes: list[Change] = [WriteStatus(pool.identity, news)]
+    status = {
+        "conditions": as_written(conditions),
+        "observedGeneration": pool.generation,
+        "ready": ready,
+        "starting": starting,
+    }
+    changes: list[Change] = [WriteStatus(pool.identity, status)]
     if unready := turned(pool.conditions, conditions, "Ready", "False"):
         changes.append(Event(pool.identity, "Warning", unready.reason, unready.message, once=str(pool.version)))
     elif pool.conditions and turned(pool.conditions, conditions, "Ready", "True"):

@@ -72,34 +72,39 @@ def says(what: Plan) -> dict[str, tuple[str, str, str]]:
     return {one["type"]: (one["status"], one["reason"], one["message"]) for one in write.status["conditions"]}
 
 
+def write(*conditions: Condition, environments: dict[str, int] = ZEROS) -> WriteStatus:
+    """All that the operator has in a status."""
+    return WriteStatus(
+        FUNCTION_ID,
+        {
+            "conditions": as_written(*(conditions or SHOWN)),
+            "environments": environments,
+            "replicas": environments["ready"],
+            "selector": "lambent.dev/function=hello",
+        },
+    )
+
+
 def test_a_new_function_gets_the_finalizer_and_a_status() -> None:
     new = function(finalizers=("others/own",), selector=None, replicas=None)
     now = [condition(one.type, one.status, one.reason, one.message, WALL) for one in SHOWN]
     assert plan(new) == Plan(
         [
             SetFinalizers(FUNCTION_ID, 20, ("others/own", OUR_FINALIZER)),
-            WriteStatus(
-                FUNCTION_ID,
-                {
-                    "conditions": as_written(*now),
-                    "environments": ZEROS,
-                    "replicas": 0,
-                    "selector": "lambent.dev/function=hello",
-                },
-            ),
+            write(*now),
             Event(FUNCTION_ID, "Normal", "FunctionReady", "It can be invoked.", once="20"),
         ]
     )
 
 
 def test_what_is_shown_already_is_not_written() -> None:
-    """F1, K4: and of the rest only the fields that differ, all of them the operator's own."""
+    """F1, K4: and what is written is the operator's own alone."""
     assert plan(shown()) == Plan()
     counts = EnvironmentCounts(ready=2, busy=1, starting=1)
     one = shown(environments=EnvironmentCounts(ready=1, updated=1), replicas=1)
     environments = {"ready": 2, "busy": 1, "starting": 1, "updated": 2}
     assert plan(one, counts=counts, rollout=Rollout(REVISION, updated=2, old=0)) == Plan(
-        [WriteStatus(FUNCTION_ID, {"environments": environments, "replicas": 2})]
+        [write(environments=environments)]
     )
 
 
@@ -118,24 +123,22 @@ def test_times_move_with_the_status_alone() -> None:
     message = "The gateway has not taken up generation 3 yet. If it stays so, look at the gateway's log."
     assert told == Plan(
         [
-            WriteStatus(
-                FUNCTION_ID,
-                {
-                    "conditions": as_written(
-                        condition("Ready", "Unknown", "Updating", message),
-                        condition("CodeReady", "Unknown", "Updating", message),
-                        ENVIRONMENTS,
-                        condition("RolledOut", "False", "Updating", message),
-                    )
-                },
+            write(
+                condition("Ready", "Unknown", "Updating", message),
+                condition("CodeReady", "Unknown", "Updating", message),
+                ENVIRONMENTS,
+                condition("RolledOut", "False", "Updating", message),
             )
         ]
     )
 
 
-def test_conditions_of_somebody_else_stay() -> None:
+def test_conditions_of_somebody_else_are_theirs() -> None:
+    """What is shown of them is no news, and they are not written."""
     others = condition("Audited", "True", "Fine", "")
     assert plan(shown(conditions=(others, *SHOWN))) == Plan()
+    told = plan(shown(conditions=(READY, others, CODE, ENVIRONMENTS, ROLLED_OUT), selector=None))
+    assert told == Plan([write()])
 
 
 @pytest.mark.parametrize(
@@ -241,7 +244,7 @@ def test_a_gateway_that_does_not_tell_is_no_proof_that_code_is_rolled_out() -> N
     message = "A gateway of an earlier release does not tell which code its environments run."
     assert says(told)["RolledOut"] == ("Unknown", "NotTold", message)
     (write,) = (change for change in told.changes if isinstance(change, WriteStatus))
-    assert write.status["environments"] == {"ready": 1, "busy": 0, "starting": 0, "updated": None}
+    assert write.status["environments"] == {"ready": 1, "busy": 0, "starting": 0}, "what is left out goes"
 
 
 def test_what_was_rolled_out_stays_so_until_the_census_has_settled() -> None:
@@ -315,12 +318,10 @@ def test_a_settled_census_shows_fewer_environments_and_an_unsettled_one_what_the
     two = {"environments": EnvironmentCounts(ready=2, updated=0), "replicas": 2}
     busy = EnvironmentCounts(ready=2, busy=2)
     assert plan(shown(**two), counts=busy, complete_seconds=0.0) == Plan(
-        [WriteStatus(FUNCTION_ID, {"environments": ZEROS | {"ready": 2, "busy": 2}})]
+        [write(environments=ZEROS | {"ready": 2, "busy": 2})]
     )
     one = EnvironmentCounts(ready=1)
-    assert plan(shown(**two), counts=one, complete_seconds=10.0) == Plan(
-        [WriteStatus(FUNCTION_ID, {"environments": ZEROS | {"ready": 1}, "replicas": 1})]
-    )
+    assert plan(shown(**two), counts=one, complete_seconds=10.0) == Plan([write(environments=ZEROS | {"ready": 1})])
 
 
 def deleted(**members: Any) -> Function:

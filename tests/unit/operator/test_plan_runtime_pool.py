@@ -21,9 +21,9 @@ def condition(status: Any, reason: str, message: str, since: str) -> Condition:
     )
 
 
-def written(status: str, reason: str, message: str) -> list[dict[str, Any]]:
+def written(status: str, reason: str, message: str, since: str = WALL) -> list[dict[str, Any]]:
     told = {"type": "Ready", "status": status, "reason": reason, "message": message}
-    return [told | {"lastTransitionTime": WALL, "observedGeneration": 1}]
+    return [told | {"lastTransitionTime": since, "observedGeneration": 1}]
 
 
 AVAILABLE = condition("True", "Available", "Pods of it can be had.", EARLIER)
@@ -34,34 +34,30 @@ def plan(pool: RuntimePool, **members: Any) -> Plan:
     return plan_runtime_pool(RuntimePoolView(pool, **{"ready": 0, "starting": 0} | members), timestamp=WALL)
 
 
+def write(conditions: list[dict[str, Any]] | None = None, *, ready: int, starting: int = 0) -> WriteStatus:
+    """All that the operator has in a status."""
+    conditions = conditions or written("True", "Available", "Pods of it can be had.", since=EARLIER)
+    told = {"conditions": conditions, "observedGeneration": 1, "ready": ready, "starting": starting}
+    return WriteStatus(POOL_ID, told)
+
+
 def test_a_new_pool_is_told_of() -> None:
-    assert plan(POOL, ready=1, starting=1) == Plan(
-        [
-            WriteStatus(
-                POOL_ID,
-                {
-                    "conditions": written("True", "Available", "Pods of it can be had."),
-                    "observedGeneration": 1,
-                    "ready": 1,
-                    "starting": 1,
-                },
-            )
-        ]
-    )
+    now = written("True", "Available", "Pods of it can be had.")
+    assert plan(POOL, ready=1, starting=1) == Plan([write(now, ready=1, starting=1)])
 
 
-def test_numbers_alone_are_written_alone_and_once_a_second_at_most() -> None:
+def test_numbers_are_written_once_a_second_at_most() -> None:
     assert plan(SHOWN, ready=2) == Plan()
-    assert plan(SHOWN, ready=1, starting=1) == Plan([WriteStatus(POOL_ID, {"ready": 1, "starting": 1})])
+    assert plan(SHOWN, ready=1, starting=1) == Plan([write(ready=1, starting=1)])
     assert plan(SHOWN, ready=1, written_seconds=0.5) == Plan([], 0.5)
-    assert plan(SHOWN, ready=1, written_seconds=1.0) == Plan([WriteStatus(POOL_ID, {"ready": 1})])
+    assert plan(SHOWN, ready=1, written_seconds=1.0) == Plan([write(ready=1)])
     assert plan(SHOWN, ready=0, known=False) == Plan()
 
 
 def test_trouble_and_its_end_are_told() -> None:
     assert plan(SHOWN, ready=2, trouble=TROUBLE) == Plan(
         [
-            WriteStatus(POOL_ID, {"conditions": written("False", "ImagePullFailed", MESSAGE)}),
+            write(written("False", "ImagePullFailed", MESSAGE), ready=2),
             Event(POOL_ID, "Warning", "ImagePullFailed", MESSAGE, once="7"),
         ]
     )
@@ -69,7 +65,7 @@ def test_trouble_and_its_end_are_told() -> None:
     assert plan(failed, ready=2, trouble=TROUBLE) == Plan()
     assert plan(failed, ready=2) == Plan(
         [
-            WriteStatus(POOL_ID, {"conditions": written("True", "Available", "Pods of it can be had.")}),
+            write(written("True", "Available", "Pods of it can be had."), ready=2),
             Event(POOL_ID, "Normal", "Available", "Pods of it can be had again.", once="7"),
         ]
     )
