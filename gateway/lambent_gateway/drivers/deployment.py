@@ -24,14 +24,13 @@ from lambent_gateway import code_packages
 from lambent_gateway.clock import Clock
 from lambent_gateway.code_packages import UnusableCode
 from lambent_gateway.drivers.following import Following
+from lambent_gateway.drivers.image_looks import ImageLooks
 from lambent_gateway.images import with_image
 
 log = structlog.get_logger(__name__)
 
 _STORE_PAUSE_SECONDS = 1.0
 """From a request that a store could not answer to the next try."""
-IMAGE_PAUSE_SECONDS_MIN, IMAGE_PAUSE_SECONDS_MAX = 10.0, 300.0
-"""From one look for an image that can't be had to the next; as the kubelet does, which begins with 10 s and ends with 5 min."""
 _PATIENCE_SECONDS = 1.0
 """How long an answer to a change is held back for its settling. It takes milliseconds; a slow disk must not hold callers up."""
 
@@ -63,8 +62,7 @@ class Deployments:
         self._following = Following(documents, self._changed, self._settle)
         self._again: set[str] = set()
         """Functions whose last change is brought about anew if it failed: a layer or an image that it lacked has come."""
-        self._looks: dict[str, asyncio.Task[None]] = {}
-        """For images of functions that wait for them, by the functions' uids."""
+        self._looks = ImageLooks(self._image_of, self._bring_about_anew)
         self._own: set[str] = set()
         """Revisions that are being written here."""
 
@@ -74,27 +72,17 @@ class Deployments:
 
     async def stop(self) -> None:
         await self._following.stop()
-        looks = [*self._looks.values()]
-        self._looks.clear()
-        for look in looks:
-            look.cancel()
-        await asyncio.gather(*looks, return_exceptions=True)
+        await self._looks.stop()
 
     async def settled(self, function: Function) -> None:
         """Returns once the function's last change is settled, or after a second."""
         await self._following.idle(function.metadata.name, _PATIENCE_SECONDS)
 
     def _changed(self, old: Document | None, new: Document | None) -> None:
-        earlier = old if isinstance(old, Function) else None
-        if earlier is not None and not _still_awaits_image(earlier, new):
-            look = self._looks.pop(earlier.metadata.uid, None)
-            if look is not None:
-                look.cancel()
+        self._looks.changed(old, new, soon=isinstance(new, Function) and new.status.revision_id in self._own)
         match new:
             case Function() if deployment.is_unsettled(new):
                 self._following.take_up(new.metadata.name)
-            case Function() if generations.awaits_image(new):
-                self._look_later(new, generations.asked_for(new, earlier))
             case LayerVersion() if new.status.state == "Active":
                 for function in self._documents.list(Function):
                     if generations.awaits_layer(function, new.reference):
@@ -132,34 +120,6 @@ class Deployments:
             await self._documents.put(done, function.metadata.resource_version)
         finally:
             self._own.discard(done.status.revision_id)
-
-    def _look_later(self, function: Function, wanted: FunctionSpec | None) -> None:
-        """
-        Every gateway looks, as each may go. The one that has found that the image can't be had begins soonest.
-
-        `wanted` None: the change was not seen while it was under way, as after a restart.
-        """
-        uid, status = function.metadata.uid, function.status
-        if uid not in self._looks:
-            pause = IMAGE_PAUSE_SECONDS_MIN if status.revision_id in self._own else IMAGE_PAUSE_SECONDS_MAX
-            look = self._look(function.metadata.name, wanted, status.code, pause)
-            self._looks[uid] = asyncio.get_running_loop().create_task(look)
-
-    async def _look(self, name: str, wanted: FunctionSpec | None, before: Code | None, pause: float) -> None:
-        """Until the image can be had; then the function is settled anew. Nothing is written before, unless only settling tells."""
-        while True:
-            await asyncio.sleep(pause)
-            if wanted is None or await self._can_be_had(wanted, before):
-                self._bring_about_anew(name)
-                return
-            pause = min(2 * pause, IMAGE_PAUSE_SECONDS_MAX)
-
-    async def _can_be_had(self, wanted: FunctionSpec, before: Code | None) -> bool:
-        try:
-            await self._image_of(wanted, before)
-        except ImageProblem:
-            return False
-        return True
 
     async def _problem_of(self, function: Function) -> str | None:
         """What is wrong with the packages of a change that the API was given; an image was looked up before it was taken."""
@@ -231,7 +191,3 @@ class Deployments:
 
     def _layer_version(self, reference: LayerReference) -> LayerVersion | None:
         return self._documents.get(LayerVersion, document_name(reference.name, reference.version))
-
-
-def _still_awaits_image(earlier: Function, new: Document | None) -> bool:
-    return isinstance(new, Function) and new.metadata.uid == earlier.metadata.uid and generations.awaits_image(new)

@@ -29,7 +29,8 @@ from lambent_core.function import (
 )
 from lambent_core.images import ImageProblem, absent_image, denied_image, unsupported_image
 from lambent_core.package import Package
-from lambent_gateway.drivers.deployment import IMAGE_PAUSE_SECONDS_MAX, Deployments
+from lambent_gateway.drivers.deployment import Deployments
+from lambent_gateway.drivers.image_looks import PAUSE_SECONDS_MAX
 from lambent_gateway.stores.base import Key
 from lambent_gateway.stores.memory import MemoryDocuments, MemoryPackages
 from tests.simulation import virtual_time
@@ -468,7 +469,7 @@ def test_an_image_is_looked_for_whichever_gateway_goes(stopped: int) -> None:
         assert 20 <= rig.registry.asked - asked <= 40
         await gateways[stopped].stop()
         rig.registry.image = IMAGE_TWO
-        await asyncio.sleep(IMAGE_PAUSE_SECONDS_MAX + 1)
+        await asyncio.sleep(PAUSE_SECONDS_MAX + 1)
         status = rig.latest().status
         assert (status.last_update_status, status.code) == ("Successful", Code(image_uri="fn:2", image=IMAGE_TWO))
         await gateways[1 - stopped].stop()
@@ -491,7 +492,7 @@ def test_gateways_that_have_not_seen_which_image_it_is_find_out_by_settling_once
         assert 2 <= len(writes) <= 2 * len(gateways)
         assert rig.registry.asked - asked <= 30 * len(gateways)
         rig.registry.image = IMAGE_TWO
-        await asyncio.sleep(IMAGE_PAUSE_SECONDS_MAX + 1)
+        await asyncio.sleep(PAUSE_SECONDS_MAX + 1)
         assert rig.latest().status.last_update_status == "Successful"
         for gateway in gateways:
             await gateway.stop()
@@ -516,7 +517,7 @@ def test_an_image_is_looked_for_though_the_answer_to_the_write_that_says_so_was_
         await rig.driver.settled(stored)
         assert (rig.documents.answers_lost, rig.latest().status.last_update_status) == (0, "Failed")
         rig.registry.image = IMAGE_TWO
-        await asyncio.sleep(IMAGE_PAUSE_SECONDS_MAX + 1)
+        await asyncio.sleep(PAUSE_SECONDS_MAX + 1)
         assert rig.latest().status.last_update_status == "Successful"
         await rig.driver.stop()
 
