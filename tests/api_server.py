@@ -10,12 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
-from lambent_core.resources import ATOMIC
+from lambent_gateway.stores.kubernetes_writes import ATOMIC_MEMBERS
 from lambent_kube.client import Kubernetes
 from lambent_kube.config import ClusterAccess
 
 Object = dict[str, Any]
-_ATOMIC = frozenset(member for _, member in ATOMIC)
 
 
 class ApiServer:
@@ -135,7 +134,7 @@ def _merged(thing: Object, patch: Object) -> Object:
 def _applied(thing: Object, body: Object) -> Object:
     """Server-side apply of one more field: who has which is not noted, so nothing goes."""
     both = thing | body
-    for name in thing.keys() & body.keys() - _ATOMIC:
+    for name in thing.keys() & body.keys() - ATOMIC_MEMBERS:
         if isinstance(thing[name], dict):
             both[name] = _applied(thing[name], body[name])
         elif name == "ownerReferences":

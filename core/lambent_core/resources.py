@@ -38,9 +38,28 @@ from lambent_core.versions import FunctionAlias, FunctionVersion
 Object = dict[str, Any]
 """A resource as JSON has it."""
 ATOMIC = frozenset(
-    {("FunctionSpec", "code"), ("LayerVersionSpec", "code"), ("RoutingConfig", "additionalVersionWeights")}
+    {
+        ("FunctionSpec", "code"),
+        ("FunctionSpec", "deadLetterConfig"),
+        ("FunctionSpec", "environment"),
+        ("FunctionSpec", "imageConfig"),
+        ("FunctionSpec", "pod"),
+        ("FunctionSpec", "tags"),
+        ("FunctionSpec", "vpcConfig"),
+        ("FunctionUrl", "cors"),
+        ("FunctionAliasSpec", "routingConfig"),
+        ("LayerVersionSpec", "code"),
+        ("RuntimePoolSpec", "environment"),
+        ("RuntimePoolSpec", "nodeSelector"),
+        ("RuntimePoolSpec", "resources"),
+        ("FunctionStatus", "environments"),
+    }
 )
-"""Structures and members that belong to one field manager as a whole: what is applied takes the place of all that was there."""
+"""
+Structures and members that belong to one field manager as a whole: what is applied takes the place of all that was there, as in
+Lambda's API. All objects that defaults don't keep from being empty are among them: else the API server refuses an apply that leaves
+one empty (kubernetes-sigs/structured-merge-diff#305: it puts null in its place).
+"""
 
 
 class UnreadableResource(Exception):

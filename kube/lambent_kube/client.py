@@ -4,6 +4,7 @@ Requests to the Kubernetes API: objects are dictionaries, errors are exceptions 
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -26,6 +27,9 @@ PAGE_OBJECTS = 500
 REQUEST_SECONDS_MAX = 30.0
 WATCH_SECONDS = 30
 """After so long the server ends a watch, and it is asked again from where it was. So one that a restart of the server left silent ends."""
+APPLIED_KEY_CHARACTERS_MAX = 1_000
+"""YAML reads no longer key that stands as JSON has it: what has one can't be applied."""
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 """That a server is gone without a word is found by the kernel, within half a minute."""
 
@@ -132,8 +136,7 @@ class Kubernetes:
         """
         query = self._manager() | ({"force": "true"} if force else {})
         path = resource.path(namespace, body["metadata"]["name"], subresource)
-        # JSON is YAML too.
-        return await self._request("PATCH", path, body, query=query, content_type="application/apply-patch+yaml")
+        return await self._request("PATCH", path, _yaml(body), query=query, content_type="application/apply-patch+yaml")
 
     async def delete(
         self,
@@ -194,7 +197,7 @@ class Kubernetes:
         self,
         method: str,
         path: str,
-        body: Object | None = None,
+        body: Object | bytes | None = None,
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
@@ -205,7 +208,7 @@ class Kubernetes:
                 method,
                 self._access.server + path,
                 params=query,
-                data=None if body is None else orjson.dumps(body),
+                data=orjson.dumps(body) if isinstance(body, dict) else body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=self._request_seconds_max),
             ) as response:
@@ -254,6 +257,11 @@ def _error(status: int, text: bytes) -> KubernetesError:
     else:
         kind = {404: NotFound, 410: Gone}.get(status, KubernetesError)
     return kind(status, reason, message)
+
+
+def _yaml(body: Object) -> bytes:
+    """JSON is YAML but for characters that YAML does not print, which it folds or refuses."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(body).decode()).encode()
 
 
 def _unreachable(error: Exception) -> KubernetesError:

@@ -1,11 +1,12 @@
 """
-Who manages which fields, as `metadata.managedFields` says (Kubernetes documentation, "Server-Side Apply").
+What a field manager has applied, as `metadata.managedFields` says (Kubernetes documentation, "Server-Side Apply").
 
-Whoever applies names all that it has applied before, or loses it: `applied` is that.
+Whoever applies names all that it has applied before, or loses it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import orjson
@@ -13,38 +14,39 @@ import orjson
 from lambent_kube.client import Object
 
 
-def keep_own(thing: Object, manager: str) -> None:
-    """Leaves of `managedFields` what `applied` reads, in place: all of it takes more memory than all the rest of most objects."""
-    entries = thing["metadata"].pop("managedFields", [])
-    if own := [entry for entry in entries if _is_own(entry, manager)]:
-        thing["metadata"]["managedFields"] = own
+def applied(thing: Object, manager: str, atomic: Container[str]) -> Object:
+    """
+    The fields of the object itself that `manager` has applied, as they are now: to apply them once more changes nothing.
+
+    `atomic`: names of members that are objects and belong to one manager as a whole. Of another one that was applied empty nothing
+    in it is the manager's: what is there by now is others'.
+    """
+    for entry in thing["metadata"].get("managedFields", []):
+        if entry["manager"] == manager and entry["operation"] == "Apply" and not entry.get("subresource"):
+            return _members(entry["fieldsV1"], thing, atomic)
+    return {}
 
 
-def applied(thing: Object, manager: str) -> Object:
-    """The fields that `manager` has applied of the object itself, as they are now: to apply them once more changes nothing."""
-    entries = thing["metadata"].get("managedFields", [])
-    fields: Object = next((entry["fieldsV1"] for entry in entries if _is_own(entry, manager)), {})
-    return _picked(fields, thing) if fields else {}
+def _members(fields: Object, value: Object, atomic: Container[str]) -> Object:
+    found: Object = {}
+    for key, inner in fields.items():
+        kind, _, name = key.partition(":")
+        if kind == "f" and name in value:
+            whole = not inner and (name in atomic or not isinstance(value[name], dict))
+            found[name] = value[name] if whole else _picked(inner, value[name], atomic)
+    return found
 
 
-def _is_own(entry: Object, manager: str) -> bool:
-    return bool(entry["manager"] == manager and entry["operation"] == "Apply" and not entry.get("subresource"))
-
-
-def _picked(fields: Object, value: Any) -> Any:
-    if not fields:
-        return value
-    named = [(kind, name, inner) for (kind, _, name), inner in ((key.partition(":"), fields[key]) for key in fields)]
+def _picked(fields: Object, value: Any, atomic: Container[str]) -> Any:
     if isinstance(value, dict):
-        return {name: _picked(inner, value[name]) for kind, name, inner in named if kind == "f" and name in value}
-    return [_picked(inner, one) for kind, key, inner in named for one in value if _is_at(one, kind, key)]
+        return _members(fields, value, atomic)
+    elements = ((one, inner) for key, inner in fields.items() for one in value if _is_at(one, key))
+    return [_picked(inner, one, atomic) if inner else one for one, inner in elements]
 
 
-def _is_at(element: Any, kind: str, key: str) -> bool:
-    """Whether an element of a list is the one with these keys (`k`), or with this value (`v`)."""
-    match kind:
-        case "k":
-            return bool(orjson.loads(key).items() <= element.items())
-        case "v":
-            return bool(orjson.loads(key) == element)
-    return False
+def _is_at(element: Any, key: str) -> bool:
+    """Whether an element of a list is the one with these keys (`k:`), or with this value (`v:`)."""
+    kind, _, told = key.partition(":")
+    if kind == "k":
+        return bool(orjson.loads(told).items() <= element.items())
+    return kind == "v" and bool(orjson.loads(told) == element)

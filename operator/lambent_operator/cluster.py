@@ -244,9 +244,9 @@ class Cluster:
         return self._api.patch(kinds.FUNCTIONS, change.function.namespace, change.function.name, body)
 
     def _write_status(self, change: WriteStatus) -> Awaitable[Object]:
+        """Of whatever has the name: a uid keeps nobody from a status. Is it another one by now, that is seen, and written to anew."""
         of = change.of
-        metadata = {"name": of.name, "uid": of.uid}
-        body = {"apiVersion": API_VERSION, "kind": of.kind, "metadata": metadata, "status": change.status}
+        body = {"apiVersion": API_VERSION, "kind": of.kind, "metadata": {"name": of.name}, "status": change.status}
         return self._api.apply(_KINDS[of.kind], of.namespace, body, subresource="status")
 
     async def _tell(self, event: Event) -> None:

@@ -18,7 +18,17 @@ import pytest_asyncio
 from lambent_core import deployment, layers
 from lambent_core.caller import Caller
 from lambent_core.documents import Document, DocumentConflict, StoreUnusable
-from lambent_core.function import Code, Environment, FoundImage, Function, FunctionSpec, Metadata
+from lambent_core.function import (
+    Code,
+    Cors,
+    DeadLetterConfig,
+    Environment,
+    FoundImage,
+    Function,
+    FunctionSpec,
+    FunctionUrl,
+    Metadata,
+)
 from lambent_core.images import Images
 from lambent_core.layers import LayerVersion
 from lambent_core.package import Package
@@ -532,25 +542,22 @@ async def test_what_is_changed_is_applied_beside_what_was_applied_before(
     store: KubernetesDocuments, world: World
 ) -> None:
     """And what has to go goes, whoever applied it; what the user takes back is the user's."""
-    variables = Environment(variables={"OURS": "1", "THEIRS": "2"})
-    await world.apply(environment={"variables": {"THEIRS": "2", "BOTH": "3"}}, description="theirs")
+    await world.apply(environment={"variables": {"AA": "1"}}, description="theirs")
     await until(lambda: store.get(Function, "a") is not None, "it is seen")
     await store.put(with_spec(seen(store), memory_size=512), version(seen(store)))
-    everything = msgspec.structs.replace(variables, variables=variables.variables | {"BOTH": "3"})
-    await store.put(with_spec(seen(store), environment=everything), version(seen(store)))
+    await store.put(with_spec(seen(store), environment=Environment({"BB": "2"})), version(seen(store)))
     await store.put(with_spec(seen(store), timeout=9), version(seen(store)))
     thing = await world.function()
     assert (thing["spec"]["memorySize"], thing["spec"]["timeout"]) == (512, 9)
-    assert thing["spec"]["environment"]["variables"] == {"OURS": "1", "THEIRS": "2", "BOTH": "3"}
+    assert thing["spec"]["environment"]["variables"] == {"BB": "2"}
     ours = await world.fields("lambent-api")
     assert "Update" not in ours, "nothing of it was written in any other way"
-    assert all(f"f:{name}" in ours["Apply"] for name in ("memorySize", "timeout", "OURS"))
-    assert not any(f"f:{name}" in ours["Apply"] for name in ("THEIRS", "BOTH", "code", "description"))
+    assert all(f"f:{name}" in ours["Apply"] for name in ("memorySize", "timeout", "environment"))
+    assert not any(f"f:{name}" in ours["Apply"] for name in ("code", "description"))
 
-    await store.put(with_spec(seen(store), environment=variables, description=""), version(seen(store)))
+    await store.put(with_spec(seen(store), environment=None, description=""), version(seen(store)))
     thing = await world.function()
-    assert thing["spec"]["environment"]["variables"] == {"OURS": "1", "THEIRS": "2"}
-    assert "description" not in thing["spec"]
+    assert not {"description", "environment"} & thing["spec"].keys()
     assert (thing["spec"]["memorySize"], thing["spec"]["timeout"]) == (512, 9)
 
     await world.apply(memorySize=256)
@@ -558,6 +565,41 @@ async def test_what_is_changed_is_applied_beside_what_was_applied_before(
     await store.put(with_spec(seen(store), timeout=10), version(seen(store)))
     assert (await world.function())["spec"]["memorySize"] == 256
     assert "f:memorySize" not in (await world.fields("lambent-api"))["Apply"]
+
+
+async def test_a_user_takes_over_what_the_api_made_and_takes_it_away(store: KubernetesDocuments, world: World) -> None:
+    """Members that would be left empty are applied as a whole: the API server would refuse to leave them so."""
+    made = msgspec.structs.replace(
+        function().spec,
+        environment=Environment({"AA": "1"}),
+        tags={"team": "x"},
+        dead_letter_config=DeadLetterConfig(target_arn="arn:aws:sqs:us-east-1:000000000000:a"),
+        url=FunctionUrl(cors=Cors(allow_origins=["*"])),
+    )
+    await store.put(msgspec.structs.replace(function(), spec=made), "")
+    other = {
+        "environment": {"variables": {"AA": "2"}},
+        "tags": {"team": "y"},
+        "deadLetterConfig": {"targetArn": "arn:aws:sqs:us-east-1:000000000000:b"},
+        "url": {"cors": {"allowOrigins": ["https://example.com"]}},
+    }
+    await world.apply(**other)
+    await world.apply(environment={}, tags={})
+    thing = await world.function()
+    assert (thing["spec"]["environment"], thing["spec"]["tags"]) == ({}, {})
+    assert "deadLetterConfig" not in thing["spec"] and "cors" not in thing["spec"]["url"]
+
+
+async def test_what_yaml_cannot_say_is_stored_all_the_same(store: KubernetesDocuments, world: World) -> None:
+    """An apply is read as YAML."""
+    odd = {"AA": "a\x7f\x85 \u2028 \u2029 \ufeff\uffff\U0001f600b", "B" * 1_030: "long"}
+    await world.apply()
+    await until(lambda: store.get(Function, "a") is not None, "it is seen")
+    for variables in ({"AA": odd["AA"]}, odd):
+        await store.put(with_spec(seen(store), environment=Environment(variables)), version(seen(store)))
+        assert (await world.function())["spec"]["environment"]["variables"] == variables
+    await store.put(with_spec(seen(store), timeout=9), version(seen(store)))
+    assert (await world.function())["spec"]["environment"]["variables"] == odd
 
 
 async def test_an_alias_stays_its_functions_when_the_api_changes_it(store: KubernetesDocuments, world: World) -> None:

@@ -89,6 +89,13 @@ async def test_fields_that_another_manager_applied_are_a_conflict(here: World) -
     assert taken["data"] == {"x": "2"}
 
 
+async def test_what_is_applied_is_what_was_said_whatever_yaml_makes_of_it(here: World) -> None:
+    odd = ["\x7f", "\x85 ", "\u2028  ", " \u2029 ", "\ufeff", "\ufffe\uffff", "\U0001f600", "\t\n", "'\"\\"]
+    said = {str(number): f"a{text}b" for number, text in enumerate(odd)}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": said}
+    assert (await here.api.apply(MAPS, here.namespace, body))["data"] == said
+
+
 async def test_long_lists_come_page_by_page(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAGE_OBJECTS", 3)
     for number in range(7):

@@ -26,6 +26,7 @@ from lambent_core.function import API_VERSION, Function
 from lambent_core.resources import UnreadableResource, from_resource, to_resource
 from lambent_core.versions import FunctionAlias, FunctionVersion
 from lambent_gateway.stores.kubernetes_writes import (
+    ATOMIC_MEMBERS,
     additions,
     difference,
     overlaid,
@@ -220,16 +221,19 @@ class KubernetesDocuments:
 
     async def _write_spec(self, kind: str, thing: Object, old: Object, new: Object, owners: Objects) -> Object:
         """With new `owners`, beside others'. Raises Conflict or NotFound if `thing` is not the latest."""
+        name = thing["metadata"]["name"]
         metadata = {key: thing["metadata"][key] for key in ("name", "uid", "resourceVersion")}
         if (added := additions(old, new)) is None:
             if owners:
                 metadata["ownerReferences"] = thing["metadata"].get("ownerReferences", []) + owners
-            body = overlaid(difference(old, new), {"metadata": metadata})
-            return await self._kubernetes.patch(RESOURCES[kind], self._namespace, metadata["name"], body)
+            patch = overlaid(difference(old, new), {"metadata": metadata})
+            return await self._kubernetes.patch(RESOURCES[kind], self._namespace, name, patch)
         if owners:
             metadata["ownerReferences"] = owners
-        own = overlaid(applied(thing, self._kubernetes.field_manager), added)
-        body = overlaid(own, {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata})
+        # The copy doesn't keep who manages what. Is this one newer than the copy, the version in `metadata` is refused.
+        now = await self._kubernetes.get(RESOURCES[kind], self._namespace, name)
+        own = applied(now, self._kubernetes.field_manager, ATOMIC_MEMBERS)
+        body = overlaid(overlaid(own, added), {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata})
         return await self._kubernetes.apply(RESOURCES[kind], self._namespace, body)
 
     async def _expect_owner(self, reference: Object) -> None:

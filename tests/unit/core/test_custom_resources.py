@@ -96,6 +96,16 @@ def test_members_are_the_models(plural: str) -> None:
         assert list(schema_of(plural)["properties"][part]["properties"]) == list(members(resource[part]))
 
 
+def test_what_might_be_left_empty_belongs_to_one_manager_as_a_whole() -> None:
+    """Of `spec`, unless defaults fill it."""
+    objects = [one for one in NODES if one[1].startswith(".spec.") and one[2].get("type") == "object"]
+    whole = [(plural, path) for plural, path, schema in objects if schema.get("x-kubernetes-map-type") == "atomic"]
+    for plural, path, schema in objects:
+        within = any(plural == kind and path.startswith(f"{other}.") for kind, other in whole)
+        filled = any("default" in below for _, below in nodes(schema))
+        assert filled or within or (plural, path) in whole or "[" in path, f"{plural}{path}"
+
+
 def test_what_the_platform_writes_has_no_rules() -> None:
     ruled = [path for place, _, _ in RULES if ".status" in (path := place)]
     defaulted = [path for _, path, schema in NODES if path.startswith(".status") and "default" in schema]

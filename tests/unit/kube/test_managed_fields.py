@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from lambent_kube.client import Object
-from lambent_kube.managed_fields import applied, keep_own
+from lambent_kube.managed_fields import applied
 
+ATOMIC = {"code"}
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "u-2"}
 
 
@@ -43,6 +44,7 @@ def thing(*entries: Object) -> Object:
             {"metadata": {"ownerReferences": [{"name": "c", "uid": "u-2"}]}},
         ),
         ({"f:spec": {"f:timeout": {}}, "f:status": {"f:state": {}}}, {"spec": {}}),
+        ({"f:spec": {"f:environment": {}}}, {"spec": {"environment": {}}}),
     ],
     ids=[
         "whole values",
@@ -52,10 +54,11 @@ def thing(*entries: Object) -> Object:
         "an element",
         "fields of one",
         "gone since",
+        "applied empty, filled by others",
     ],
 )
 def test_what_was_applied(fields: Object, found: Object) -> None:
-    assert applied(thing(entry(fields)), "us") == found
+    assert applied(thing(entry(fields)), "us", ATOMIC) == found
 
 
 def test_what_others_applied_or_we_wrote_otherwise_is_not_ours() -> None:
@@ -65,13 +68,6 @@ def test_what_others_applied_or_we_wrote_otherwise_is_not_ours() -> None:
         entry(code, operation="Update"),
         entry({"f:status": {"f:state": {}}}, subresource="status"),
     ]
-    assert applied(thing(*others), "us") == applied(thing(), "us") == {}
+    assert applied(thing(*others), "us", ATOMIC) == applied(thing(), "us", ATOMIC) == {}
     ours = entry({"f:spec": {"f:layers": {}}})
-    assert applied(thing(*others, ours), "us") == {"spec": {"layers": ["one"]}}
-
-    left = thing(*others, ours)
-    keep_own(left, "us")
-    assert left == thing(ours), "that is all that is kept"
-    left = thing(*others)
-    keep_own(left, "us")
-    assert left == thing()
+    assert applied(thing(*others, ours), "us", ATOMIC) == {"spec": {"layers": ["one"]}}
