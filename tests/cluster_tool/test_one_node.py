@@ -211,8 +211,10 @@ def test_a_replaced_pod_finds_its_volume_and_is_found(places: Places) -> None:
 def test_a_lost_kubelet_shows_and_comes_back(places: Places) -> None:
     one_node.stop_daemon("kubelet", places)
     wait_for("the node to be lost", lambda: node_condition(places) == "Unknown", seconds=60)
+    wait_for("its pod to be no endpoint any more", lambda: not seen(), seconds=60)
     one_node.up(places)
     assert node_condition(places) == "True"
+    wait_for("the pod to be one again", seen, seconds=60)
 
 
 def test_what_died_is_started_again_and_the_rest_bears_it(places: Places) -> None:
@@ -220,7 +222,6 @@ def test_what_died_is_started_again_and_the_rest_bears_it(places: Places) -> Non
     before = {name: processes.running(name, places) for name in names}
     pid = before["kube-apiserver"]
     assert pid
-    wait_for("the pod to be ready again", seen, seconds=60)
     processes.end(pid, patience_seconds=0)
     assert seen()["uid"] == 993
     one_node.up(places)
