@@ -200,15 +200,18 @@ def _own_to_make(view: AgentView, now: float) -> DedicatedPool | None:
 
 
 def _known(view: AgentView, own: DedicatedPool) -> Function | None:
-    """The function, once it is seen with the code revision that the pods are for: before, its settings may be what they were earlier."""
+    """
+    The function, once it is seen with the code revision that the pods are for: before, its settings may be what they were earlier. So may
+    those of one that is being deleted: one of its name, made anew, has its revisions from the first.
+    """
     function = view.function
-    if function is not None and own.revision.isdecimal() and int(own.revision) > function.code_revision:
+    if function is None or function.deleting:
         return None
-    return function
+    return None if own.revision.isdecimal() and int(own.revision) > function.code_revision else function
 
 
 def _not_there(view: AgentView, own: DedicatedPool) -> str:
-    if own.version is None and view.function is not None:
+    if own.version is None and view.function is not None and not view.function.deleting:
         return f"The Function {own.function} has no code revision {own.revision}, only {view.function.code_revision}"
     version = "" if own.version is None else f", or no version {own.version} of it"
     return f"There is no Function {own.function}{version}"

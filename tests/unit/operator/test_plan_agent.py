@@ -117,6 +117,16 @@ def test_own_pods_are_not_made_of_a_function_that_is_older_than_they_shall_be() 
         assert isinstance(made_of_newer, CreatePod)
 
 
+def test_own_pods_are_not_made_of_a_function_that_is_being_deleted() -> None:
+    """It may be gone, and one of its name be made anew, whose revisions are lower."""
+    own, gone = "function/hello/1", function(code_revision=4, deleting=True)
+    assert plan(agent=wanted(pool=own), function=gone) == Plan(again_seconds=LOOK_AGAIN_SECONDS)
+    late = AgentView("a", agent=wanted(pool=own), gateway=GATEWAY, wanted_seconds=5.0, function=gone)
+    assert function_to_look_at(late, now=NOW) == "hello"
+    lacking = Trouble("RuntimeUnavailable", "There is no Function hello")
+    assert plan(agent=wanted(pool=own), function=gone, wanted_seconds=5.0) == Plan([failure(lacking, own)])
+
+
 def test_a_function_that_is_not_known_in_time_is_looked_at_before_anybody_is_told() -> None:
     own = "function/hello/5"
     late = AgentView("a", agent=wanted(pool=own), gateway=GATEWAY, wanted_seconds=5.0)
