@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,8 +77,21 @@ def code_place(folder: Path, path: str, source: str) -> Path:
     return place
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that other YAML readers, kubectl's among them, take for numbers and truth values."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    quoted = _NOT_TEXT_ELSEWHERE.fullmatch(text) is not None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if quoted else None)
+
+
+_NOT_TEXT_ELSEWHERE = re.compile(r"[yYnN]|[-+]?[.]?[0-9].*")
+_Dumper.add_representer(str, _text)
+
+
 def write(content: Any) -> str:
-    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
 
 

@@ -5,7 +5,8 @@ Counts only. An invocation is admitted once and released once; in between it hol
 Behaviour: AWS documentation, "Understanding Lambda function scaling" and "Configuring reserved concurrency for a function".
 
     A1  a function with a reservation is never admitted above it
-    A2  functions without one together never hold more than the account's concurrency less all reservations
+    A2  functions without one together never hold more than the account's concurrency less all reservations, or a tenth of it: manifests may
+        reserve more than there is, and nobody else is throttled for that
     A3  what was admitted is what is held, until it is released
 """
 
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from lambent_core import limits
 
 
 class ThrottleReason(StrEnum):
@@ -35,7 +38,7 @@ class Admission:
     unreserved_max: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unreserved_max = self.account_concurrency - sum(self.reserved.values())
+        self._leave_unreserved()
 
     def admit(self, function: str) -> ThrottleReason | None:
         """None: one unit is now held. Else why not, and nothing has changed."""
@@ -69,4 +72,18 @@ class Admission:
             self.unreserved_held += held
         else:
             self.reserved[function] = concurrency
-        self.unreserved_max = self.account_concurrency - sum(self.reserved.values())
+        self._leave_unreserved()
+
+    def _leave_unreserved(self) -> None:
+        left = self.account_concurrency - sum(self.reserved.values())
+        self.unreserved_max = max(left, self.account_concurrency // 10)
+
+
+def reservation_problem(account_concurrency: int, others: int, wanted: int) -> str | None:
+    """Why `wanted` can't be reserved beside what `others` have reserved, in AWS's words."""
+    if account_concurrency - others - wanted >= limits.UNRESERVED_CONCURRENCY_MIN:
+        return None
+    return (
+        "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+        f"below its minimum value of [{limits.UNRESERVED_CONCURRENCY_MIN}]."
+    )

@@ -34,6 +34,10 @@ class FoundImage(_Model, frozen=True, kw_only=True):
     """The image's CMD."""
 
 
+NOT_TEXT = ""
+"""In place of all files of inline code that can't be read: no file has this name. Its text says why."""
+
+
 class Code(_Model, frozen=True):
     """
     The deployment package: exactly one of `inline`, `path`, `sha256` and `imageUri`.

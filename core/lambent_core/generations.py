@@ -22,7 +22,7 @@ import msgspec
 
 from lambent_core import deployment, function_rules, timestamps
 from lambent_core.deployment import BESIDE_THE_CODE, url_status
-from lambent_core.function import Code, Function, FunctionLayer, FunctionSpec, FunctionStatus
+from lambent_core.function import NOT_TEXT, Code, Function, FunctionLayer, FunctionSpec, FunctionStatus
 from lambent_core.images import IMAGE_PROBLEMS
 from lambent_core.layer_names import LayerReference, parse_layer_version
 
@@ -141,6 +141,8 @@ def once_more(function: Function) -> Function:
 
 def problem_of(spec: FunctionSpec) -> Problem | None:
     """What can't be in a function, beyond what the resource's schema refuses."""
+    if isinstance(spec.code.inline, dict) and NOT_TEXT in spec.code.inline:
+        return Problem("InvalidZipFileException", f"spec.code.inline: {spec.code.inline[NOT_TEXT]}")
     for _, message in function_rules.problems(spec):
         return Problem("InvalidConfiguration", message)
     for path in function_rules.unsupported(spec):

@@ -23,6 +23,7 @@ from msgspec import inspect
 from lambent_core.documents import Document
 from lambent_core.function import (
     API_VERSION,
+    NOT_TEXT,
     EventInvokeConfig,
     Function,
     FunctionLayer,
@@ -185,6 +186,8 @@ def from_resource(resource: Object) -> Function | FunctionVersion | FunctionAlia
         raise UnreadableResource(f"{kind} is no kind of Lambent's: {', '.join(RESOURCES)} are")
     model = RESOURCES[kind]
     readable = {**resource, "status": _readable_status(resource.get("status") or {}, model)}
+    if kind == "Function" and isinstance(resource.get("spec"), dict):
+        readable["spec"] = _with_readable_code(resource["spec"])
     try:
         read = msgspec.convert(_known(readable, _shape(model)), model)
     except msgspec.ValidationError as error:
@@ -197,6 +200,18 @@ def from_resource(resource: Object) -> Function | FunctionVersion | FunctionAlia
         case Function() | LayerVersion() | RuntimePool():
             return read
     raise AssertionError(f"{kind} is read as {type(read).__name__}")
+
+
+def _with_readable_code(spec: Object) -> Object:
+    """The API server can't check inline code, so what isn't text gets this far. It is told when the function is settled."""
+    code = spec.get("code")
+    if not isinstance(code, dict) or code.get("inline") is None:
+        return spec
+    files = code["inline"] if isinstance(code["inline"], dict) else {"it": code["inline"]}
+    wrong = next((name for name, text in files.items() if not isinstance(text, str)), None)
+    if wrong is None:
+        return spec
+    return spec | {"code": code | {"inline": {NOT_TEXT: f"{wrong} is {files[wrong]!r}, which is not text."}}}
 
 
 def _owner_reference(document: FunctionVersion | FunctionAlias) -> Object:

@@ -165,6 +165,7 @@ async def assemble(
         clock=clock,
         url_of=partial(url_of, endpoint),
         caller=Caller(settings.server.account, settings.server.region),
+        account_concurrency=settings.scaling.account_concurrency,
         images=backing.images,
     )
     deployments.start()

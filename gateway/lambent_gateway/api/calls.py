@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from lambent_core import names
 from lambent_core.caller import DEFAULT_REGION, LOCAL_ACCOUNT, Caller
-from lambent_core.documents import Document, DocumentConflict, DocumentStore, PackageStore
+from lambent_core.documents import DocumentConflict, DocumentStore, PackageStore
 from lambent_core.errors import ResourceNotFound
 from lambent_core.function import LATEST, Function
+from lambent_core.function_names import FunctionNames
 from lambent_core.images import Images
 from lambent_core.limits import ACCOUNT_CONCURRENCY
 from lambent_core.names import Target
@@ -33,16 +34,18 @@ class Functions:
 
     def __init__(self, documents: DocumentStore) -> None:
         self._documents = documents
-        self._resources = {function.name: function.metadata.name for function in documents.list(Function)}
-        documents.subscribe(self._changed)
+        self._names = FunctionNames()
+        documents.subscribe(self._names.changed)
+        for function in documents.list(Function):
+            self._names.changed(None, function)
 
     def get(self, name: str) -> Function | None:
-        resource = self._resources.get(name)
-        return None if resource is None else self._documents.get(Function, resource)
+        known = self._names.get(name)
+        return None if known is None else self._documents.get(Function, known.metadata.name)
 
     def all(self) -> list[Function]:
         """By Lambda's name."""
-        return sorted(self._documents.list(Function), key=lambda function: function.name)
+        return self._names.all()
 
     async def add(self, function: Function) -> Function:
         """Raises DocumentConflict if there is one of that name."""
@@ -73,12 +76,6 @@ class Functions:
                 return await self._documents.delete(function, function.metadata.resource_version)
             except DocumentConflict:
                 continue
-
-    def _changed(self, old: Document | None, new: Document | None) -> None:
-        if isinstance(old, Function):
-            self._resources.pop(old.name, None)
-        if isinstance(new, Function):
-            self._resources[new.name] = new.metadata.name
 
 
 @dataclass(frozen=True, slots=True)

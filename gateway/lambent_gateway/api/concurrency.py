@@ -55,7 +55,7 @@ async def get_account_settings(call: Call) -> Mapping[str, Any]:
             "CodeSizeUnzipped": limits.UNZIPPED_BYTES_MAX,
             "CodeSizeZipped": limits.ZIP_BYTES_MAX,
             "ConcurrentExecutions": call.parts.account_concurrency,
-            "UnreservedConcurrentExecutions": call.parts.account_concurrency - reserved,
+            "UnreservedConcurrentExecutions": max(call.parts.account_concurrency - reserved, 0),
         },
         "AccountUsage": {"TotalCodeSize": sum(sizes.values()), "FunctionCount": len(functions)},
     }

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from lambent_core import deployment, function_rules, layers, limits
+from lambent_core import deployment, function_rules, layers
+from lambent_core.admission import reservation_problem
 from lambent_core.caller import Caller
 from lambent_core.documents import DocumentConflict
 from lambent_core.errors import InvalidParameterValue, ResourceConflict, ResourceNotFound
@@ -112,8 +113,5 @@ def check_reservation(parts: Parts, name: str, wanted: int) -> None:
     others = sum(
         function.spec.reserved_concurrent_executions or 0 for function in parts.functions.all() if function.name != name
     )
-    if parts.account_concurrency - others - wanted < limits.UNRESERVED_CONCURRENCY_MIN:
-        raise InvalidParameterValue(
-            "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
-            f"below its minimum value of [{limits.UNRESERVED_CONCURRENCY_MIN}]."
-        )
+    if problem := reservation_problem(parts.account_concurrency, others, wanted):
+        raise InvalidParameterValue(problem)

@@ -16,6 +16,7 @@ from lambent_core.admission import Admission
 from lambent_core.documents import Document
 from lambent_core.errors import InvalidRuntime, LambdaError, ResourceConflict
 from lambent_core.function import LATEST, Function
+from lambent_core.function_names import FunctionNames
 from lambent_core.versions import FunctionAlias, FunctionVersion, Owned
 from lambent_gateway.drivers.invoker import Invoker
 from lambent_gateway.environments.runtimes import OfferedRuntimes
@@ -43,6 +44,7 @@ class Catalogue:
         self._invoker = invoker
         self._shown: dict[str, tuple[Function, str]] = {}
         """Versions that can be invoked if their runtime is offered, by route key."""
+        self._names = FunctionNames()
         self._uids: dict[str, str] = {}
         """Of functions that are there, by name."""
         self._owned: dict[str, dict[tuple[str, str], Owned]] = {}
@@ -60,10 +62,10 @@ class Catalogue:
             self._put(function, version)
 
     def changed(self, earlier: Document | None, document: Document | None) -> None:
+        self._names.changed(earlier, document)
         match document or earlier:
-            case Function() as function:
-                self._changed(function) if document else self._removed(function.name)
-                self._note_owner(function.name, function.metadata.uid if document else None)
+            case Function() as changed:
+                self._function_changed(changed)
             case (FunctionVersion() | FunctionAlias()) as owned:
                 of_function = self._owned.setdefault(owned.function_name, {})
                 of_function.pop(key := (owned.kind, owned.metadata.name), None)
@@ -72,6 +74,16 @@ class Catalogue:
                 elif not of_function:
                     del self._owned[owned.function_name]
                 self._show(owned, there=document is not None)
+
+    def _function_changed(self, changed: Function) -> None:
+        """Whoever else claims its name, the one that has it counts."""
+        name = changed.name
+        function = self._names.get(name)
+        if function is None:
+            self._removed(name)
+        elif function is changed or function.metadata.uid != self._uids.get(name):
+            self._changed(function)
+        self._note_owner(name, None if function is None else function.metadata.uid)
 
     def _note_owner(self, name: str, uid: str | None) -> None:
         if uid == self._uids.get(name):

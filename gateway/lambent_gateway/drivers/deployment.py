@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 import structlog
 
-from lambent_core import deployment, generations, images, layers
+from lambent_core import deployment, generations, images, layers, limits
+from lambent_core.admission import reservation_problem
 from lambent_core.caller import Caller
 from lambent_core.documents import Document, DocumentConflict, DocumentStore, PackageStore
 from lambent_core.errors import AccessDenied, InvalidParameterValue, ServiceUnavailable
 from lambent_core.function import Code, Function, FunctionLayer, FunctionSpec
+from lambent_core.function_names import FunctionNames
 from lambent_core.generations import Problem
 from lambent_core.images import ImageProblem, Images
 from lambent_core.layer_names import LayerReference, document_name
@@ -45,6 +47,7 @@ class Deployments:
         clock: Clock,
         url_of: Callable[[Function], str | None],
         caller: Caller,
+        account_concurrency: int = limits.ACCOUNT_CONCURRENCY,
         images: Images | None = None,
     ) -> None:
         """
@@ -58,10 +61,12 @@ class Deployments:
         self._clock = clock
         self._url_of = url_of
         self._caller = caller
+        self._account_concurrency = account_concurrency
         self._images = images
         self._following = Following(documents, self._changed, self._settle)
         self._again: set[str] = set()
-        """Functions whose last change is brought about anew if it failed: a layer or an image that it lacked has come."""
+        """Functions whose last change is brought about anew if it failed: a layer, an image or the name that it lacked can be had."""
+        self._names = FunctionNames()
         self._looks = ImageLooks(self._image_of, self._bring_about_anew)
         self._own: set[str] = set()
         """Revisions that are being written here."""
@@ -79,6 +84,9 @@ class Deployments:
         await self._following.idle(function.metadata.name, _PATIENCE_SECONDS)
 
     def _changed(self, old: Document | None, new: Document | None) -> None:
+        self._names.changed(old, new)
+        if isinstance(old, Function) and new is None and (heir := self._names.get(old.name)) is not None:
+            self._bring_about_anew(heir.metadata.name)
         self._looks.changed(old, new, soon=isinstance(new, Function) and new.status.revision_id in self._own)
         match new:
             case Function() if deployment.is_unsettled(new):
@@ -134,7 +142,7 @@ class Deployments:
 
     async def _brought_about(self, function: Function) -> Function:
         found: list[FunctionLayer] = []
-        outcome: Code | Problem | None = generations.problem_of(function.spec)
+        outcome: Code | Problem | None = self._problem_beside_others(function) or generations.problem_of(function.spec)
         if outcome is None:
             try:
                 found = self._layers_of(function)
@@ -156,6 +164,19 @@ class Deployments:
             revision_id=self._ids(),
             now=self._clock.time(),
         )
+
+    def _problem_beside_others(self, function: Function) -> Problem | None:
+        holder, wanted = self._names.get(function.name), function.spec.reserved_concurrent_executions
+        if holder is not None and holder.metadata.name != function.metadata.name:  # U1 of FunctionNames
+            taken = f"{function.name} is the name of the Function {holder.metadata.name}, which was made first."
+            return Problem("InvalidConfiguration", f"spec.functionName: {taken}")
+        if wanted is None:
+            return None
+        others = [
+            one.spec.reserved_concurrent_executions or 0 for one in self._names.all() if one.name != function.name
+        ]
+        problem = reservation_problem(self._account_concurrency, sum(others), wanted)
+        return Problem("InvalidConfiguration", f"spec.reservedConcurrentExecutions: {problem}") if problem else None
 
     async def _code_of(self, function: Function) -> Code:
         """

@@ -113,6 +113,14 @@ def test_what_is_written_is_read_back_in_the_same_order() -> None:
     assert documents.write({"b": "ä", "a": [1]}) == "b: ä\na:\n- 1\n"
 
 
+@pytest.mark.parametrize(
+    "text", ["y", "N", "1e3", "0o17", "08", "-.5", "12e456789", "yes", "null", "1:20", "2026-11-30"]
+)
+def test_text_that_other_readers_of_yaml_take_for_something_else_is_quoted(text: str) -> None:
+    """kubectl's is YAML 1.1 with more numbers than the standard has."""
+    assert documents.write({"a": text}) == f"a: '{text}'\n"
+
+
 LAYER = """\
 apiVersion: lambent.dev/v1
 kind: LayerVersion

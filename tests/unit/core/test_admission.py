@@ -19,6 +19,15 @@ def test_reservation_zero_refuses_everything() -> None:
     assert Admission(10, {"off": 0}).admit("off") is ThrottleReason.RESERVED
 
 
+def test_who_reserves_more_than_there_is_throttles_nobody_else() -> None:
+    """A2: the API refuses that, a manifest can say it."""
+    admission = Admission(account_concurrency=20)
+    admission.reserve("greedy", 5_000)
+    assert [admission.admit("other") for _ in range(3)] == [None, None, ThrottleReason.ACCOUNT]
+    admission.reserve("greedy", 15)
+    assert admission.unreserved_max == 5
+
+
 def test_what_runs_while_a_reservation_comes_and_goes_is_counted_once() -> None:
     admission = Admission(2)
     admission.admit("f")

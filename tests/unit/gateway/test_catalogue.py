@@ -135,6 +135,26 @@ async def test_a_published_version_runs_in_pods_of_its_own(world: World) -> None
     assert pools == {"fn": "function/fn/1", "fn:1": "function/fn/v1"}
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["the older first", "the older last"])
+async def test_whoever_else_claims_a_functions_name_the_older_is_invoked(world: World, late: bool) -> None:
+    """U1 of FunctionNames."""
+    older = msgspec.structs.replace(function(), metadata=Metadata(name="fn", uid="u", creation_timestamp="2026-01-01"))
+    metadata = Metadata(name="copy", uid="u-2", creation_timestamp="2026-01-02")
+    younger = msgspec.structs.replace(function(function_name="fn", memory_size=512), metadata=metadata)
+    for document in (younger, older) if late else (older, younger):
+        world.catalogue.changed(None, document)
+    assert world.route == (128, "u/1")
+    failed = msgspec.structs.replace(younger, status=FunctionStatus(state="Failed"))
+    world.catalogue.changed(younger, failed)
+    assert world.route == (128, "u/1")
+    world.catalogue.changed(older, None)
+    assert isinstance(world.route, LambdaError)
+    world.catalogue.changed(failed, younger)
+    assert world.route == (512, "u-2/1")
+    world.catalogue.changed(younger, None)
+    assert isinstance(world.route, LambdaError)
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["the function first", "the function last"])
 async def test_versions_and_aliases_are_there_as_long_as_their_function(world: World, late: bool) -> None:
     """C1: of a function that is on its way out Kubernetes deletes them after it, and one of its name is another."""

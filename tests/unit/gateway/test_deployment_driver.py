@@ -17,6 +17,7 @@ from lambent_core import deployment, generations, layers, limits
 from lambent_core.caller import Caller
 from lambent_core.documents import D, Document, StoreUnusable
 from lambent_core.function import (
+    NOT_TEXT,
     Code,
     FoundImage,
     Function,
@@ -119,7 +120,7 @@ class Rig:
         """As somebody else than the gateway writes on Kubernetes; settled when it returns."""
         before = self.documents.get(Function, name)
         if before is None:
-            before = Function(metadata=Metadata(name=name, uid="u"), spec=INLINE)
+            before = Function(metadata=Metadata(name=name, uid=f"u-{name}"), spec=INLINE)
         metadata = msgspec.structs.replace(before.metadata, generation=before.metadata.generation + 1)
         changed = msgspec.structs.replace(
             before, metadata=metadata, spec=msgspec.structs.replace(before.spec, **members)
@@ -260,6 +261,21 @@ async def test_a_change_of_others_beside_the_code_keeps_the_environments_of_what
     assert (status.code, status.code_revision) == (spec.code, before.code_revision)
 
 
+async def test_a_name_is_had_by_the_function_that_was_made_first_and_then_by_the_next(rig: Rig) -> None:
+    """U1 of FunctionNames; the next one's turn comes by itself."""
+    rig.driver.start()
+    first = await rig.apply()
+    status = (await rig.apply("later", function_name="fn")).status
+    assert (status.state, status.state_reason) == (
+        "Failed",
+        "spec.functionName: fn is the name of the Function fn, which was made first.",
+    )
+    assert (await rig.apply(timeout=9)).status.last_update_status == "Successful"
+    await rig.documents.delete(first, rig.latest().metadata.resource_version)
+    await rig.driver.settled(rig.latest("later"))
+    assert rig.latest("later").status.state == "Active"
+
+
 MISSING = "ef" * 32
 
 
@@ -271,8 +287,14 @@ MISSING = "ef" * 32
         ({"runtime": "python2.7"}, "InvalidConfiguration", "python2.7"),
         ({"layers": ["deps:1"]}, "InvalidConfiguration", "Layer version deps:1 does not exist"),
         ({"code": Code(inline={"../x.py": ""})}, "InvalidZipFileException", "spec.code.inline"),
+        ({"code": Code(inline={NOT_TEXT: "x.py is 7"})}, "InvalidZipFileException", "spec.code.inline: x.py is 7"),
+        (
+            {"reserved_concurrent_executions": 901},
+            "InvalidConfiguration",
+            "spec.reservedConcurrentExecutions: Specified ReservedConcurrentExecutions for function decreases",
+        ),
     ],
-    ids=["package", "no code", "runtime", "layer", "path"],
+    ids=["package", "no code", "runtime", "layer", "path", "not text", "reservation"],
 )
 async def test_a_change_of_others_that_cannot_be(rig: Rig, members: dict[str, Any], code: str, text: str) -> None:
     """A new function fails; one that runs goes on with its last code (G3), until it is mended."""
