@@ -49,6 +49,7 @@ _DESCRIPTION = Bound(most=limits.DESCRIPTION_CHARACTERS_MAX)
 _HEADERS = Bound(most=100, items=Bound(most=1_024))
 _COMMAND = Bound(most=1_500)
 _ARCHITECTURE = Bound(pattern="x86_64|arm64", wanted="x86_64 or arm64")
+_ARN = Bound(pattern="(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)?", wanted="an ARN")
 _DIGEST = Bound(pattern="[0-9a-f]{64}", wanted="64 hexadecimal digits in lower case")
 
 BOUNDS: dict[tuple[str, str], Bound] = {
@@ -58,6 +59,12 @@ BOUNDS: dict[tuple[str, str], Bound] = {
         most=limits.HANDLER_CHARACTERS_MAX, pattern=r"\S*", wanted="text without white space"
     ),
     ("FunctionSpec", "description"): _DESCRIPTION,
+    ("FunctionSpec", "role"): Bound(
+        pattern="arn:(aws[a-zA-Z-]*)?:iam::[0-9]{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+",
+        wanted="the ARN of a role, as arn:aws:iam::000000000000:role/NAME",
+    ),
+    ("FunctionSpec", "kmsKeyArn"): _ARN,
+    ("DeadLetterConfig", "targetArn"): _ARN,
     ("FunctionSpec", "timeout"): Bound(1, limits.TIMEOUT_SECONDS_MAX, " seconds"),
     ("FunctionSpec", "memorySize"): Bound(limits.MEMORY_MB_MIN, limits.MEMORY_MB_MAX, " MB"),
     ("FunctionSpec", "architectures"): Bound(most=1, items=_ARCHITECTURE),

@@ -355,7 +355,7 @@ class FunctionStatus(_Model, frozen=True):
     url_last_modified: str | None = None
     """When its function URL was last changed, ISO 8601."""
     event_invoke_config_modified: float | None = None
-    """Unix time of the last PutFunctionEventInvokeConfig; None while the function has none of its own."""
+    """Unix time of the last PutFunctionEventInvokeConfig; absent while the function has none of its own."""
     observed_generation: int = 0
     """On Kubernetes, the `metadata.generation` that the platform has brought about; 0 elsewhere."""
     code: Code | None = None

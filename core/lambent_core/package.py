@@ -64,7 +64,7 @@ def _proved(data: bytes) -> int:
             raise InvalidParameterValue(f"Unzipped size must be smaller than {limits.UNZIPPED_BYTES_MAX} bytes")
         total = 0
         for entry in entries:
-            if not _stays_inside(entry.filename):
+            if not stays_inside(entry.filename):
                 raise InvalidParameterValue(_UNREADABLE)
             total += _proved_size(archive, entry)
         return total
@@ -79,7 +79,8 @@ def _proved_size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
     return size
 
 
-def _stays_inside(name: str) -> bool:
+def stays_inside(name: str) -> bool:
+    """Whether a file of this name is unpacked into the folder that it is unpacked in."""
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts and "\x00" not in name
 

@@ -11,7 +11,7 @@ import msgspec
 from lambent_core.documents import PackageNotFound, PackageStore
 from lambent_core.errors import InvalidParameterValue, RequestEntityTooLarge
 from lambent_core.function import Code
-from lambent_core.package import Package, inspect_package, pack, unzipped_size
+from lambent_core.package import Package, inspect_package, pack, stays_inside, unzipped_size
 
 
 class UnusableCode(Exception):
@@ -20,6 +20,8 @@ class UnusableCode(Exception):
 
 async def packed(packages: PackageStore, files: dict[str, str]) -> Package:
     """The package of inline files, kept. Raises UnusableCode."""
+    if outside := next((name for name in files if not stays_inside(name)), None):
+        raise UnusableCode(f"spec.code.inline: {outside} is no path of a file in the package.")
     data = await asyncio.to_thread(pack, files)
     try:
         package = await asyncio.to_thread(inspect_package, data)

@@ -29,7 +29,7 @@ SECONDS_MAX = 90.0
 ECHO = "def handler(event, context):\n    return event\n"
 
 
-def function(name: str, code: str = ECHO, **spec: Any) -> Object:
+def function(name: str, code: str | Object = ECHO, **spec: Any) -> Object:
     return {
         "apiVersion": "lambent.dev/v1",
         "kind": "Function",

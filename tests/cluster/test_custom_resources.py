@@ -285,6 +285,12 @@ def test_examples_are_taken_once_their_code_is_uploaded(kubectl: Kubectl, docume
             id="less than none",
         ),
         pytest.param(function(replicas=1_001), "spec.replicas: .* less than or equal to 1000", id="too many replicas"),
+        pytest.param(function(role="me"), "spec.role: .* should match", id="no role"),
+        pytest.param(
+            function(deadLetterConfig={"targetArn": "foo"}),
+            "spec.deadLetterConfig.targetArn: .* should match",
+            id="no ARN",
+        ),
         pytest.param(
             function(eventInvokeConfig={"maximumRetryAttempts": 3}),
             "spec.eventInvokeConfig.maximumRetryAttempts: .* less than or equal to 2",

@@ -249,6 +249,35 @@ def test_changes_of_both_sides_stand_beside_each_other(lambent: Installation) ->
         assert (told["Timeout"], told["MemorySize"]) == (9, 512), "a member that the manifest does not name stays"
 
 
+def test_what_a_manifest_gets_wrong_takes_no_running_function_away(lambent: Installation) -> None:
+    """Nor another's name, nor the concurrency of all others. What is wrong is told, and mended by applying what is right."""
+
+    def told(name: str) -> str:
+        return lambent.function(name)["status"].get("lastUpdateStatusReason", "")
+
+    with lambent.applied(function("first")):
+        assert lambent.invoke("first", 1) == 1
+        lambent.apply(function("first", {"app.py": 7}))
+        wait_for("that it is no text", lambda: "app.py is 7, which is not text" in told("first"))
+        assert lambent.invoke("first", 2) == 2
+        lambent.apply(function("first"))
+        wait_for("that it is mended", lambda: lambent.function("first")["status"]["lastUpdateStatus"] == "Successful")
+
+        try:
+            lambent.apply(function("second", ECHO.replace("event\n", "'second'\n"), functionName="first"))
+            wait_for("whose name it is", lambda: "first is the name of the Function first" in told("second"))
+            assert lambent.invoke("first", 3) == 3
+        finally:
+            lambent.remove("second")
+        assert lambent.invoke("first", 4) == 4
+        assert lambent.client.get_function(FunctionName="first")["Configuration"]["State"] == "Active"
+
+        lambent.apply(function("first", reservedConcurrentExecutions=5_000))
+        wait_for("that there is less", lambda: "spec.reservedConcurrentExecutions: Specified" in told("first"))
+        with lambent.applied(function("other")):
+            assert lambent.invoke("other", 5) == 5
+
+
 def test_new_code_comes_without_a_failed_call(lambent: Installation) -> None:
     """By kubectl and by boto3; all that is answered is right by either code, and in the end by the new one alone."""
     with lambent.applied(function("rolls")), traffic(lambent.endpoint, "rolls") as calls:

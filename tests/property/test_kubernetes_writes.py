@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambent_gateway.stores.kubernetes_writes import additions, difference, overlaid
+from lambent_gateway.stores.kubernetes_writes import ATOMIC_MEMBERS, additions, difference, overlaid
 
 Object = dict[str, Any]
 NAMES = st.sampled_from(["code", "environment", "timeout", "variables"])
@@ -50,7 +50,7 @@ def missing(before: Object, after: Object) -> bool:
     """A member goes, at any depth but in what is replaced as a whole."""
     if before.keys() - after.keys():
         return True
-    both = [(before[name], after[name]) for name in before.keys() & after.keys() if name != "code"]
+    both = [(before[name], after[name]) for name in before.keys() & after.keys() if name not in ATOMIC_MEMBERS]
     return any(isinstance(one, dict) and isinstance(other, dict) and missing(one, other) for one, other in both)
 
 
@@ -58,6 +58,7 @@ def same(before: Object, added: Object) -> bool:
     """A member of what is added is there already."""
     both = [(name, before[name], added[name]) for name in before.keys() & added.keys()]
     return any(
-        one == other or (isinstance(one, dict) and isinstance(other, dict) and name != "code" and same(one, other))
+        one == other
+        or (isinstance(one, dict) and isinstance(other, dict) and name not in ATOMIC_MEMBERS and same(one, other))
         for name, one, other in both
     )

@@ -334,6 +334,20 @@ def test_limits_are_within() -> None:
     assert parse(most, source="f").spec.timeout == limits.TIMEOUT_SECONDS_MAX
 
 
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"role": "me"}, 'spec.role: "me" is not the ARN of a role, as arn:aws:iam::000000000000:role/NAME'),
+        ({"kmsKeyArn": "foo"}, 'spec.kmsKeyArn: "foo" is not an ARN'),
+        ({"deadLetterConfig": {"targetArn": "foo"}}, 'spec.deadLetterConfig.targetArn: "foo" is not an ARN'),
+    ],
+)
+def test_what_the_api_takes_for_no_arn_is_none_in_a_manifest(members: dict[str, Any], words: str) -> None:
+    assert [str(problem) for problem in problems(document(**members))] == [words]
+    arn = "arn:aws:iam::000000000000:role/a"
+    parse(document(role=arn, kmsKeyArn=arn, deadLetterConfig={"targetArn": arn}), source="f")
+
+
 def _bounds() -> list[tuple[str, str, Any, Any]]:
     """Of each bounded member of `spec` and one level below: where, how it is called, what is just within, just beyond."""
     schema = manifest_schema()

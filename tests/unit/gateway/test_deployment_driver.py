@@ -286,7 +286,7 @@ MISSING = "ef" * 32
         ({"code": Code()}, "InvalidZipFileException", "spec.code: give the code as inline"),
         ({"runtime": "python2.7"}, "InvalidConfiguration", "python2.7"),
         ({"layers": ["deps:1"]}, "InvalidConfiguration", "Layer version deps:1 does not exist"),
-        ({"code": Code(inline={"../x.py": ""})}, "InvalidZipFileException", "spec.code.inline"),
+        ({"code": Code(inline={"../x.py": ""})}, "InvalidZipFileException", "spec.code.inline: ../x.py is no path"),
         ({"code": Code(inline={NOT_TEXT: "x.py is 7"})}, "InvalidZipFileException", "spec.code.inline: x.py is 7"),
         (
             {"reserved_concurrent_executions": 901},

@@ -82,7 +82,7 @@ async def test_a_package_that_was_sent_before(rig: Rig) -> None:
     ("code", "name", "text"),
     [
         (LayerCode(sha256="ab" * 32), "deps.1", f"spec.code.sha256: there is no package {'ab' * 32}"),
-        (LayerCode(inline={"../x": ""}), "deps.1", "spec.code.inline: Could not unzip"),
+        (LayerCode(inline={"../x": ""}), "deps.1", "spec.code.inline: ../x is no path of a file"),
         (LayerCode(), "deps.1", "spec.code.inline: Uploaded file must be a non-empty zip"),
         (LayerCode(inline=FILES), "other.1", f"metadata.name: {document_name('deps', 1)} is wanted"),
     ],
