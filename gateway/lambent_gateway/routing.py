@@ -87,7 +87,7 @@ class Routing:
         route = self.by_key.get(key)
         if route is not None:
             return route
-        missing = ResourceNotFound(f"Function not found: {invocation.caller.function_arn(name, qualifier or LATEST)}")
+        missing = ResourceNotFound(f"Function not found: {invocation.caller.function_arn(name, version)}")
         raise self._unavailable.get(key, missing)
 
     def _point(self, name: str, version: str, route: Route | None) -> None:

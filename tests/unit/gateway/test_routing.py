@@ -77,7 +77,7 @@ def test_every_qualifier_leads_to_its_version(routes: dict[str, Route]) -> None:
 def test_an_alias_may_come_before_its_version_and_outlive_it(routes: dict[str, Route]) -> None:
     routing = Routing(lambda: 1 / 0)
     routing.put_alias(alias("1"))
-    assert found(routing, "live") is None
+    assert found(routing, "live") == f"Function not found: {ARN}:1", "that is what isn't there"
     routing.put(routes["1"])
     assert found(routing, "live") == "1"
     newer = replace(routes["1"], revision="newer")
@@ -89,7 +89,7 @@ def test_an_alias_may_come_before_its_version_and_outlive_it(routes: dict[str, R
     assert routing.remove("f", "1") is newer
     assert (found(routing, "1"), found(routing, "live")) == (None, "2")
     assert routing.remove("f", "2") is routes["2"]
-    assert found(routing, "live") is None
+    assert found(routing, "live") == f"Function not found: {ARN}:2"
     routing.put(routes["2"])
     routing.remove_alias("f", "live")
     assert (found(routing, "live"), found(routing, "2")) == (None, "2")
@@ -107,7 +107,7 @@ def test_weights_are_drawn_for_each_invocation(routes: dict[str, Route]) -> None
     routing.put(replace(routes["1"]))
     assert [found(routing, "live") for _ in range(3)] == ["2", "1", "2"]
     routing.remove("f", "2")
-    assert found(routing, "live") is None
+    assert found(routing, "live") == f"Function not found: {ARN}:2"
     routing.put_alias(alias("1"))
     assert found(routing, "live") == "1"
 
