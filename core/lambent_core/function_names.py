@@ -1,7 +1,7 @@
 """
 Which function has a name of Lambda's: on Kubernetes any two resources may claim it (`spec.functionName`).
 
-    U1  the one that was made first has it, whoever changes what; the others can't be invoked
+    U1  of those that have run the one that was made first has it, else of all of them, whoever changes what; the others can't be invoked
 """
 
 from __future__ import annotations
@@ -41,5 +41,7 @@ class FunctionNames:
             self._claims.pop(name, None)
 
 
-def _age(function: Function) -> tuple[str, str]:
-    return function.metadata.creation_timestamp, function.metadata.uid
+def _age(function: Function) -> tuple[bool, str, str]:
+    """Kubernetes tells seconds: within one, who has the name already keeps it."""
+    never_ran = function.status.code_revision == 0
+    return never_ran, function.metadata.creation_timestamp, function.metadata.uid

@@ -168,7 +168,7 @@ class Deployments:
     def _problem_beside_others(self, function: Function) -> Problem | None:
         holder, wanted = self._names.get(function.name), function.spec.reserved_concurrent_executions
         if holder is not None and holder.metadata.name != function.metadata.name:  # U1 of FunctionNames
-            taken = f"{function.name} is the name of the Function {holder.metadata.name}, which was made first."
+            taken = f"{function.name} is the name of the Function {holder.metadata.name}, which has it already."
             return Problem("InvalidConfiguration", f"spec.functionName: {taken}")
         if wanted is None:
             return None

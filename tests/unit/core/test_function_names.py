@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from lambent_core.function import Function, FunctionSpec, Metadata
+import msgspec
+
+from lambent_core.function import Function, FunctionSpec, FunctionStatus, Metadata
 from lambent_core.function_names import FunctionNames
 
 
@@ -26,3 +28,12 @@ def test_the_oldest_of_those_that_claim_a_name_has_it() -> None:
     assert names.get("X") is changed
     names.changed(changed, None)
     assert names.get("X") is None and names.all() == [other]
+
+
+def test_within_a_second_the_one_that_runs_keeps_its_name() -> None:
+    """Uids tell nothing of age."""
+    names, running, other = FunctionNames(), function("z", "2026-01-01"), function("a", "2026-01-01")
+    running = msgspec.structs.replace(running, status=FunctionStatus(state="Active", code_revision=1))
+    names.changed(None, other)
+    names.changed(None, running)
+    assert names.get("X") is running

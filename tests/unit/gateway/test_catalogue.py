@@ -137,7 +137,7 @@ async def test_a_published_version_runs_in_pods_of_its_own(world: World) -> None
 
 @pytest.mark.parametrize("late", [False, True], ids=["the older first", "the older last"])
 async def test_whoever_else_claims_a_functions_name_the_older_is_invoked(world: World, late: bool) -> None:
-    """U1 of FunctionNames."""
+    """U1 of FunctionNames. Both have run: gateways saw them in another order."""
     older = msgspec.structs.replace(function(), metadata=Metadata(name="fn", uid="u", creation_timestamp="2026-01-01"))
     metadata = Metadata(name="copy", uid="u-2", creation_timestamp="2026-01-02")
     younger = msgspec.structs.replace(function(function_name="fn", memory_size=512), metadata=metadata)

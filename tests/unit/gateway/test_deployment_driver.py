@@ -268,7 +268,7 @@ async def test_a_name_is_had_by_the_function_that_was_made_first_and_then_by_the
     status = (await rig.apply("later", function_name="fn")).status
     assert (status.state, status.state_reason) == (
         "Failed",
-        "spec.functionName: fn is the name of the Function fn, which was made first.",
+        "spec.functionName: fn is the name of the Function fn, which has it already.",
     )
     assert (await rig.apply(timeout=9)).status.last_update_status == "Successful"
     await rig.documents.delete(first, rig.latest().metadata.resource_version)
