@@ -77,6 +77,9 @@ def code_place(folder: Path, path: str, source: str) -> Path:
     return place
 
 
+_NOT_TEXT_ELSEWHERE = re.compile(r"[yYnN]|[-+]?[.]?[0-9].*")
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes text that other YAML readers, kubectl's among them, take for numbers and truth values."""
 
@@ -86,7 +89,6 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if quoted else None)
 
 
-_NOT_TEXT_ELSEWHERE = re.compile(r"[yYnN]|[-+]?[.]?[0-9].*")
 _Dumper.add_representer(str, _text)
 
 

@@ -5,8 +5,7 @@ Counts only. An invocation is admitted once and released once; in between it hol
 Behaviour: AWS documentation, "Understanding Lambda function scaling" and "Configuring reserved concurrency for a function".
 
     A1  a function with a reservation is never admitted above it
-    A2  functions without one together never hold more than the account's concurrency less all reservations, or a tenth of it: manifests may
-        reserve more than there is, and nobody else is throttled for that
+    A2  functions without one together never hold more than the account's concurrency less all reservations, or a tenth of it
     A3  what was admitted is what is held, until it is released
 """
 
@@ -15,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lambent_core import limits
+from lambent_core.reservations import unreserved
 
 
 class ThrottleReason(StrEnum):
@@ -75,15 +74,4 @@ class Admission:
         self._leave_unreserved()
 
     def _leave_unreserved(self) -> None:
-        left = self.account_concurrency - sum(self.reserved.values())
-        self.unreserved_max = max(left, self.account_concurrency // 10)
-
-
-def reservation_problem(account_concurrency: int, others: int, wanted: int) -> str | None:
-    """Why `wanted` can't be reserved beside what `others` have reserved, in AWS's words."""
-    if account_concurrency - others - wanted >= limits.UNRESERVED_CONCURRENCY_MIN:
-        return None
-    return (
-        "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
-        f"below its minimum value of [{limits.UNRESERVED_CONCURRENCY_MIN}]."
-    )
+        self.unreserved_max = unreserved(self.account_concurrency, sum(self.reserved.values()))

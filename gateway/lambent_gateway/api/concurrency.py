@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lambent_core import limits
+from lambent_core import limits, reservations
 from lambent_core.errors import InvalidParameterValue
 from lambent_core.function import Function
 from lambent_core.names import Target
@@ -48,14 +48,14 @@ async def get_account_settings(call: Call) -> Mapping[str, Any]:
     codes = [spec.code for spec in (*(each.spec for each in functions), *(each.spec for each in published))]
     layers = [version.status.code for version in call.parts.layers.all() if version.status.code]
     sizes = {code.sha256: code.size or 0 for code in codes} | {layer.sha256: layer.size for layer in layers}
-    reserved = sum(function.spec.reserved_concurrent_executions or 0 for function in functions)
+    account = call.parts.account_concurrency
     return {
         "AccountLimit": {
             "TotalCodeSize": limits.CODE_STORAGE_BYTES_MAX,
             "CodeSizeUnzipped": limits.UNZIPPED_BYTES_MAX,
             "CodeSizeZipped": limits.ZIP_BYTES_MAX,
-            "ConcurrentExecutions": call.parts.account_concurrency,
-            "UnreservedConcurrentExecutions": max(call.parts.account_concurrency - reserved, 0),
+            "ConcurrentExecutions": account,
+            "UnreservedConcurrentExecutions": reservations.unreserved(account, reservations.reserved(functions)),
         },
         "AccountUsage": {"TotalCodeSize": sum(sizes.values()), "FunctionCount": len(functions)},
     }

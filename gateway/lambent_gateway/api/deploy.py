@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from lambent_core import deployment, function_rules, layers
-from lambent_core.admission import reservation_problem
+from lambent_core import deployment, function_rules, layers, reservations
 from lambent_core.caller import Caller
 from lambent_core.documents import DocumentConflict
 from lambent_core.errors import InvalidParameterValue, ResourceConflict, ResourceNotFound
@@ -110,8 +109,5 @@ def check_reservation(parts: Parts, name: str, wanted: int) -> None:
 
     Within `parts.reserving`, so that nobody else at this gateway reserves the same.
     """
-    others = sum(
-        function.spec.reserved_concurrent_executions or 0 for function in parts.functions.all() if function.name != name
-    )
-    if problem := reservation_problem(parts.account_concurrency, others, wanted):
+    if problem := reservations.problem(parts.functions.all(), name, wanted, parts.account_concurrency):
         raise InvalidParameterValue(problem)

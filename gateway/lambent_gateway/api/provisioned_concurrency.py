@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lambent_core import limits
+from lambent_core import limits, reservations
 from lambent_core.errors import (
     InvalidParameterValue,
     NotImplementedYet,
@@ -27,8 +27,7 @@ _PUBLISHED_ONLY = "The function resource provided must be an alias or a publishe
 async def put_provisioned_concurrency_config(call: Call) -> Mapping[str, Any]:
     _check_target(call, "Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
     parts, wanted = call.parts, call.members["ProvisionedConcurrentExecutions"]
-    reserved = sum(function.spec.reserved_concurrent_executions or 0 for function in parts.functions.all())
-    unreserved = parts.account_concurrency - reserved
+    unreserved = reservations.unreserved(parts.account_concurrency, reservations.reserved(parts.functions.all()))
     if wanted > unreserved:
         raise UntypedInvalidParameterValue(
             "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency "

@@ -10,8 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from lambent_core import deployment, generations, images, layers, limits
-from lambent_core.admission import reservation_problem
+from lambent_core import deployment, generations, images, layers, limits, reservations
 from lambent_core.caller import Caller
 from lambent_core.documents import Document, DocumentConflict, DocumentStore, PackageStore
 from lambent_core.errors import AccessDenied, InvalidParameterValue, ServiceUnavailable
@@ -172,10 +171,7 @@ class Deployments:
             return Problem("InvalidConfiguration", f"spec.functionName: {taken}")
         if wanted is None:
             return None
-        others = [
-            one.spec.reserved_concurrent_executions or 0 for one in self._names.all() if one.name != function.name
-        ]
-        problem = reservation_problem(self._account_concurrency, sum(others), wanted)
+        problem = reservations.problem(self._names.all(), function.name, wanted, self._account_concurrency)
         return Problem("InvalidConfiguration", f"spec.reservedConcurrentExecutions: {problem}") if problem else None
 
     async def _code_of(self, function: Function) -> Code:

@@ -1,0 +1,35 @@
+"""
+What functions reserve of the account's concurrency, and what that leaves to the others.
+
+Behaviour: AWS documentation, "Configuring reserved concurrency for a function".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lambent_core import limits
+from lambent_core.function import Function
+
+
+def reserved(functions: Iterable[Function], *, but: str = "") -> int:
+    """By all of them, or by all but the one of this name."""
+    return sum(each.spec.reserved_concurrent_executions or 0 for each in functions if each.name != but)
+
+
+def unreserved(account_concurrency: int, reserved: int) -> int:
+    """
+    For functions without a reservation. A tenth of it at least: manifests may reserve more than there is, and nobody else is
+    throttled for that.
+    """
+    return max(account_concurrency - reserved, account_concurrency // 10)
+
+
+def problem(functions: Iterable[Function], name: str, wanted: int, account_concurrency: int) -> str | None:
+    """Why the function of this name can't reserve `wanted` beside what `functions` have reserved, in AWS's words."""
+    if account_concurrency - reserved(functions, but=name) - wanted >= limits.UNRESERVED_CONCURRENCY_MIN:
+        return None
+    return (
+        "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+        f"below its minimum value of [{limits.UNRESERVED_CONCURRENCY_MIN}]."
+    )
