@@ -156,11 +156,14 @@ class Cluster:
     # --- pods
 
     @contextmanager
-    def pool_of(self, size: int | None = None) -> Iterator[None]:
-        """The pool has this size within the block, if none is given its own, whatever a burst needed; and is afterwards as it was."""
+    def pool_of(self, size: int | None = None, size_max: int = 0) -> Iterator[None]:
+        """
+        The pool has this size within the block, if none is given its own; `size_max` no larger, whatever a burst needed. It is afterwards
+        as it was.
+        """
         before = self._sizes
         size = before[0] if size is None else size
-        self._resize(size, size)
+        self._resize(size, max(size, size_max))
         try:
             self.wait_until_settled()
             yield

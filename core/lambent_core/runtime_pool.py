@@ -7,7 +7,8 @@ Which agent becomes which execution environment: the pre-started, code-less agen
     R4  at most `spawning_max` agents are being spawned, and no more than hardly slow one another down (`pace`)
     R5  after a spawn that failed, the next for the pool's own sake waits: a second, and twice as long each time
     R6  no more than the target stay free
-    R7  the target is `size`, or what was wanted at once in the largest burst of the last minutes, up to `size_max`
+    R7  the target is `size`, or what was wanted at once in the largest burst of the last minutes, or as many as are expected to be wanted
+        (R14), up to `size_max`
     R8  nothing is spawned for the pool's own sake while somebody waits: it would only slow down what is on its way to them. But for R11
     R9  functions that wait take turns: a burst of one keeps another back for one agent at most
     R10 no more agents are spawned for a function than can hold what it waits for, where one can hold several environments
@@ -15,6 +16,7 @@ Which agent becomes which execution environment: the pre-started, code-less agen
         above one: a neighbour's cold start does not wait for a pod because of its burst
     R12 nobody despairs of a spawn that began before they waited: another is tried for them first
     R13 behind a spawn that takes longer than `SPAWN_SECONDS` another is begun for who waits; not more than two for each
+    R14 a function that was deployed is expected to want an agent within `EXPECTED_SECONDS`, and those that are expected to do so at once
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 from typing import NewType, assert_never
 
 from lambent_core.pace import Pace
@@ -40,6 +42,8 @@ BURST_SECONDS = 5.0
 """What is wanted within so long is wanted at once: it is about how long starting that many takes."""
 DEMAND_SECONDS = 600.0
 """A burst is expected again for so long: twice the time after which idle environments go, so that steady traffic keeps its pool."""
+EXPECTED_SECONDS = 120.0
+"""Who deploys tries what was deployed: by hand, or in the next step of a pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,13 @@ class Wanted:
     function: str = ""
     per_agent: int = 1
     """Environments of the function that there may be where one agent is: with more than 1, `OpenedBeside` follows each claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A function was deployed and has no environment yet."""
+
+    function: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,7 @@ class Gone:
     agent: AgentId
 
 
-Event = Wanted | Unwanted | OpenedBeside | Connected | Gone
+Event = Wanted | Expected | Unwanted | OpenedBeside | Connected | Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,8 @@ class RuntimePool:
     peak: int = 0
     """Of `recent`, in the last `DEMAND_SECONDS`."""
     peak_at: float = 0.0
+    expected: dict[str, float] = field(default_factory=dict)
+    """Functions that were deployed and want no agent yet (R14), and until when one is kept for each; the first to go first."""
     target: int = field(init=False)
     """Agents kept ready now (R7)."""
     pace: Pace = field(init=False)
@@ -152,7 +165,11 @@ class RuntimePool:
                 self.wanted.setdefault(function, deque()).append(environment)
                 self.per_agent[function] = per_agent
                 self.since[environment] = now
+                self.expected.pop(function, None)
                 self._note(now)
+            case Expected(function):
+                self.expected.pop(function, None)
+                self.expected[function] = now + EXPECTED_SECONDS
             case Unwanted(environment):
                 self._drop(environment)
             case OpenedBeside(environments):
@@ -188,8 +205,10 @@ class RuntimePool:
 
     def adjust(self, *, now: float) -> list[Effect]:
         """What brings the pool to its target as it is now, and agents to those who wait; `step` includes it."""
-        demand = self.peak if now - self.peak_at <= DEMAND_SECONDS else 0
-        self.target = max(self.size, min(demand, self.size_max))
+        while self._expected_until <= now:
+            del self.expected[next(iter(self.expected))]
+        burst = self.peak if now - self.peak_at <= DEMAND_SECONDS else 0
+        self.target = max(self.size, min(max(burst, len(self.expected)), self.size_max))
         while self.claims and self.claims[0][0] <= now - BURST_SECONDS:
             self.given -= Counter([self.claims.popleft()[1]])
         effects: list[Effect] = []
@@ -220,7 +239,10 @@ class RuntimePool:
             return min(late)
         if self.spawn_at > now:
             return self.spawn_at
-        return self.peak_at + DEMAND_SECONDS + 1.0 if self.target > self.size else None
+        if self.target <= self.size:
+            return None
+        burst_until = self.peak_at + DEMAND_SECONDS + 1.0
+        return min(burst_until if burst_until > now else inf, self._expected_until)
 
     def _turn(self) -> str | None:
         """The function that gets the next free agent (R9, R11)."""
@@ -245,6 +267,10 @@ class RuntimePool:
         del self.since[environment]
         if not self.wanted[function]:
             del self.wanted[function], self.per_agent[function]
+
+    @property
+    def _expected_until(self) -> float:
+        return next(iter(self.expected.values()), inf)
 
     def _note(self, now: float) -> None:
         self.recent.append(now)

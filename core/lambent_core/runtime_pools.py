@@ -49,7 +49,10 @@ class RuntimePoolSpec(_Model, frozen=True, kw_only=True):
     size: int = 4
     """Pods that wait without code, as long as a function uses the pool."""
     size_max: int = 10
-    """Pods that wait at most: after a burst of cold starts as many are kept for ten minutes as it needed. `size` if that is more."""
+    """
+    Pods that wait at most, `size` if that is more: for each function that was deployed within two minutes and not called since, or for
+    ten minutes after a burst of cold starts as many as it needed.
+    """
     resources: Resources = Resources()
     """Of a waiting pod. A claimed one gets its function's memory, by resizing in place."""
     node_selector: dict[str, str] = {}

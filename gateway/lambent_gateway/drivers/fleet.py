@@ -30,6 +30,7 @@ from lambent_core.runtime_pool import (
     Dismiss,
     Effect,
     Event,
+    Expected,
     Gone,
     OpenedBeside,
     RuntimePool,
@@ -146,6 +147,11 @@ class Fleet:
         """Keeps agents of this runtime ready from now on."""
         if runtime not in self._pools and self._size_of(runtime).size > 0:
             self._adjust(runtime)
+
+    def expect(self, runtime: str, function: str) -> None:
+        """A function that has no environment was deployed: it will be called."""
+        if self._size_of(runtime).size > 0:
+            self._step(runtime, Expected(function))
 
     def resize(self) -> None:
         """Looks again how many agents of each runtime are to be kept ready."""

@@ -14,7 +14,7 @@ from typing import cast
 
 import structlog
 
-from lambent_core import billing
+from lambent_core import billing, timestamps
 from lambent_core.admission import ThrottleReason
 from lambent_core.census import NONE_AT_ALL, Rollout
 from lambent_core.errors import LambdaError, ResourceNotFound, ServiceException, TooManyRequests
@@ -25,6 +25,7 @@ from lambent_core.log_lines import LogTail
 from lambent_core.names import resource_name
 from lambent_core.placement import Effect, EnvironmentId, Fail, Forward, InvocationId, Refuse, Run, Spare, Start, Stop
 from lambent_core.retention import named_packages
+from lambent_core.runtime_pool import EXPECTED_SECONDS
 from lambent_core.scheduling import Scheduler
 from lambent_gateway.clock import Clock
 from lambent_gateway.drivers.execution import ExecutionEnvironment, Pending
@@ -170,9 +171,12 @@ class Invoker(Runner):
 
     def put_route(self, route: Route) -> None:
         earlier = self.routing.put(route)
-        if earlier is not None and earlier.revision != route.revision:
-            self._perform(route.key, self.scheduler.revised(route.key, now=self._now()))
+        is_changed = earlier is not None and earlier.revision != route.revision
         self._fleet.prepare(route.runtime.pool)
+        if (earlier is None or is_changed) and self._is_expected(route):
+            self._fleet.expect(route.runtime.pool, route.key)
+        if is_changed:
+            self._perform(route.key, self.scheduler.revised(route.key, now=self._now()))
         self._keep(route)
 
     def hand_over(self) -> None:
@@ -193,6 +197,17 @@ class Invoker(Runner):
         if route.version == LATEST:
             count = 0 if self._gateway_of(route.name) else route.function.spec.replicas
             self._perform(route.key, self.scheduler.keep(route.key, count, now=self._now()))
+
+    def _is_expected(self, route: Route) -> bool:
+        """Whether it was deployed just now, rather than shown to a gateway that starts, and is for this one to run."""
+        since = timestamps.last_modified(
+            self._clock.time() - EXPECTED_SECONDS
+        )  # such texts are in the order of their times
+        return (
+            route.version == LATEST
+            and route.function.status.last_modified > since
+            and self._gateway_of(route.name) is None
+        )
 
     def idle_for(self, name: str, seconds: float | None) -> None:
         for version, effects in self.scheduler.idle_for(name, seconds, now=self._now()).items():

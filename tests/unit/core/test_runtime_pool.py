@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lambent_core.placement import EnvironmentId
 from lambent_core.runtime_pool import (
+    EXPECTED_SECONDS,
     SPAWN_SECONDS,
     AgentId,
     Claim,
@@ -14,6 +15,7 @@ from lambent_core.runtime_pool import (
     Dismiss,
     Effect,
     Event,
+    Expected,
     Gone,
     OpenedBeside,
     RuntimePool,
@@ -454,3 +456,59 @@ def test_a_smaller_burst_does_not_make_the_larger_one_forgotten() -> None:
     assert agents.target == 3
     agents.step(Wanted(environment(5)), now=1000.5)
     assert agents.target == 1, "its time was over"
+
+
+def deployed(*functions: str) -> Pool:
+    """A pool of one that may be one of three, after the functions were deployed."""
+    agents = pool(size=1, spawning_max=9, size_max=3)
+    for function in functions:
+        agents.step(Expected(function))
+    return agents
+
+
+def test_for_each_function_that_was_deployed_an_agent_is_kept() -> None:
+    """R14."""
+    assert [deployed(*"abcd"[:number]).target for number in range(5)] == [1, 1, 2, 3, 3], "no more than size_max"
+    assert len(deployed(*"abcd").spawning) == 3
+
+
+def test_a_function_that_is_deployed_twice_is_expected_once() -> None:
+    agents = deployed("a", "b", "a")
+    assert agents.target == 2
+    agents.adjust(now=EXPECTED_SECONDS - 1)
+    agents.step(Expected("b"), now=EXPECTED_SECONDS - 1)
+    agents.adjust(now=EXPECTED_SECONDS)
+    assert list(agents.expected) == ["b"], "from then on"
+
+
+def test_what_was_expected_and_came_is_expected_no_more() -> None:
+    agents = deployed("a", "b", "c")
+    for number in (1, 2, 3):
+        agents.step(Connected(agent(number)))
+    assert agents.step(Wanted(environment(1), "a")) == [Claim(agent(1), environment(1))], (
+        "two are expected, two are there"
+    )
+    agents.step(Wanted(environment(2), "b"), now=6)
+    assert agents.target == 1
+
+
+def test_what_was_expected_and_did_not_come_is_not_waited_for() -> None:
+    agents = deployed("a", "b")
+    for number in (1, 2):
+        agents.step(Connected(agent(number)))
+    look = agents.next_look(0)
+    assert look == EXPECTED_SECONDS
+    assert agents.adjust(now=look - 1) == []
+    assert agents.adjust(now=look) == [Dismiss(agent(1))]
+    assert agents.next_look(look) is None
+
+
+def test_it_is_looked_at_when_either_a_burst_or_what_was_deployed_is_expected_no_more() -> None:
+    agents = deployed("a", "b", "c")
+    for number in (1, 2):
+        agents.step(Wanted(environment(number), "burst"), now=1)
+    for number in range(1, 6):
+        agents.step(Connected(agent(number)), now=1)
+    assert agents.next_look(1) == EXPECTED_SECONDS
+    agents.adjust(now=EXPECTED_SECONDS)
+    assert (agents.target, agents.next_look(EXPECTED_SECONDS)) == (2, 602)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 import msgspec
 import pytest
 
+from lambent_core import timestamps
 from lambent_core.admission import Admission
 from lambent_core.census import Census, Rollout
 from lambent_core.documents import PackageNotFound
@@ -25,7 +27,7 @@ from lambent_core.function import (
 )
 from lambent_core.invocation import Invocation
 from lambent_core.placement import EnvironmentId, InvocationId
-from lambent_core.runtime_pool import AgentId
+from lambent_core.runtime_pool import EXPECTED_SECONDS, AgentId
 from lambent_core.runtime_pools import RuntimePool, RuntimePoolSpec
 from lambent_core.scheduling import Scheduler, SchedulingLimits
 from lambent_core.versions import alias_of, published
@@ -105,6 +107,17 @@ class World:
         except LambdaError as error:
             return error
         return found.memory_mb, found.revision
+
+    @property
+    def pods(self) -> int:
+        """That are on their way."""
+        return self.fleet.states()["python3.11", "starting"]
+
+
+def just_deployed(name: str, *, code_revision: int = 1, seconds_ago: float = 0.0) -> Function:
+    at = timestamps.last_modified(time.time() - seconds_ago)
+    status = msgspec.structs.replace(ACTIVE, last_modified=at, code_revision=code_revision)
+    return msgspec.structs.replace(function(status), metadata=Metadata(name=name, uid=name))
 
 
 def _nothing_to_run_on(*_: object) -> Any:
@@ -290,3 +303,33 @@ async def test_reserved_concurrency_is_followed(world: World) -> None:
     assert world.admission.reserved == {"fn": 7}
     world.catalogue.changed(first, None)
     assert world.admission.reserved == {}
+
+
+async def test_for_what_was_just_deployed_pods_are_started_ahead(world: World) -> None:
+    for name in ("a", "b", "c"):
+        world.catalogue.changed(None, just_deployed(name))
+    assert world.pods == 3, "of a pool of two"
+
+
+async def test_a_gateway_that_starts_expects_no_calls_of_what_was_deployed_long_ago(world: World) -> None:
+    for name in ("a", "b", "c"):
+        world.catalogue.changed(None, just_deployed(name, seconds_ago=EXPECTED_SECONDS))
+    assert world.pods == 2
+
+
+async def test_new_code_is_expected_to_be_called_and_the_same_code_is_not(world: World) -> None:
+    for name in ("a", "b", "c"):
+        world.catalogue.changed(None, just_deployed(name, seconds_ago=EXPECTED_SECONDS))
+        world.catalogue.changed(None, just_deployed(name))
+    assert world.pods == 2
+    for name in ("a", "b", "c"):
+        world.catalogue.changed(None, just_deployed(name, code_revision=2))
+    assert world.pods == 3
+
+
+async def test_of_a_function_one_call_is_expected_whatever_versions_it_has(world: World) -> None:
+    for name in ("a", "b"):
+        made = just_deployed(name)
+        world.catalogue.changed(None, made)
+        world.catalogue.changed(None, published(made, None, description=None, revision_id="r", now=time.time()))
+    assert world.pods == 2
