@@ -35,11 +35,12 @@ from lambent_gateway.api.app import build_app
 from lambent_gateway.api.asgi import Application
 from lambent_gateway.api.calls import Functions, Parts
 from lambent_gateway.api.front import front
-from lambent_gateway.api.function_urls import FunctionUrls, ServedUrl
+from lambent_gateway.api.function_urls import FunctionUrls
 from lambent_gateway.api.invoke import InvokeApi
 from lambent_gateway.api.layer_versions import LayerVersions
 from lambent_gateway.api.operating import LogsElsewhere, Operating, router
 from lambent_gateway.api.qualified import Qualified
+from lambent_gateway.api.served_urls import ServedUrls
 from lambent_gateway.api.service_model import load_service_model
 from lambent_gateway.clock import SystemClock
 from lambent_gateway.drivers.async_invocations import AsyncInvocations, AsyncLimits
@@ -221,7 +222,7 @@ async def assemble(
         runner, asynchronous.accept, new_request_id, account=settings.server.account, region=settings.server.region
     )
     urls = FunctionUrls(
-        find_by_url=partial(_find_by_url, functions, qualified),
+        find=ServedUrls(backing.documents, functions, qualified).find,
         invoker=runner,
         clock=clock,
         new_request_id=new_request_id,
@@ -326,29 +327,3 @@ def _asynchronous(
     asynchronous.start()
     stack.push_async_callback(asynchronous.stop)
     return asynchronous
-
-
-def _find_by_url(functions: Functions, qualified: Qualified, address: str) -> ServedUrl | None:
-    name, _, alias_name = address.partition(":")
-    function = functions.get(name)
-    if function is not None and alias_name:
-        alias = qualified.alias(function, alias_name)
-        return _alias_url(alias) if alias else None
-    if function is not None:
-        return _function_url(function)
-    for each in functions.all():
-        if each.status.url_id == address:
-            return _function_url(each)
-        for alias in qualified.aliases(each):
-            if alias.url_id == address:
-                return _alias_url(alias)
-    return None
-
-
-def _function_url(function: Function) -> ServedUrl | None:
-    url = function.spec.url
-    return None if url is None else ServedUrl(url, function.status.url_id or function.name, function.name)
-
-
-def _alias_url(alias: FunctionAlias) -> ServedUrl | None:
-    return None if alias.url is None else ServedUrl(alias.url, alias.url_id or "", alias.function_name, alias.name)

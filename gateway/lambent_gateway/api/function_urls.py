@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 import structlog
@@ -34,6 +33,7 @@ from lambent_core.http_response import (
 )
 from lambent_core.invocation import Invocation
 from lambent_gateway.api.asgi import Receive, Scope, Send, read_body
+from lambent_gateway.api.served_urls import ServedUrl
 from lambent_gateway.clock import Clock
 from lambent_gateway.invoker_protocol import Invoker
 
@@ -52,31 +52,21 @@ _TOLD_STATUSES = frozenset({404, 413, 429, 503})
 """What a caller of a URL is told of why the function was not reached; anything else is AWS's 502."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServedUrl:
-    """A URL and what it invokes."""
-
-    url: FunctionUrl
-    url_id: str
-    function_name: str
-    alias: str | None = None
-
-
 class FunctionUrls:
     """
-    `find_by_url` is given a URL's id, a function's name, or `name:alias`. `owner` is in whose name functions are called.
+    `find` is given a URL's id, a function's name, or `name:alias`. `owner` is in whose name functions are called.
     """
 
     def __init__(
         self,
         *,
-        find_by_url: Callable[[str], ServedUrl | None],
+        find: Callable[[str], ServedUrl | None],
         invoker: Invoker,
         clock: Clock,
         new_request_id: Callable[[], str],
         owner: Caller = Caller(),
     ) -> None:
-        self._find_by_url = find_by_url
+        self._find = find
         self._invoker = invoker
         self._clock = clock
         self._new_request_id = new_request_id
@@ -89,7 +79,7 @@ class FunctionUrls:
             return False
         name, raw_path = found
         request_id = self._new_request_id()
-        served = self._find_by_url(name)
+        served = self._find(name)
         if served is None:
             await _send_whole(send, _error(ResourceNotFound(f"No function has a URL here: {name}")), request_id)
             return True

@@ -23,7 +23,8 @@ from lambent_core.invocation import Invocation, Outcome
 from lambent_core.limits import REQUEST_BYTES_MAX
 from lambent_core.link import Report, ReportStatus
 from lambent_gateway.api.asgi import ClientGone, Message
-from lambent_gateway.api.function_urls import FunctionUrls, ServedUrl
+from lambent_gateway.api.function_urls import FunctionUrls
+from lambent_gateway.api.served_urls import ServedUrl
 
 ID = "01234567-89ab-4def-a123-456789abcdef"
 TRACE = "Root=1-01234567-89ab4defa123456789abcdef;Parent=a123456789abcdef;Sampled=0"
@@ -116,7 +117,7 @@ async def call(
 ) -> Sent:
     served_url = ServedUrl(url, "abc123", "hello", alias) if url else None
     urls = FunctionUrls(
-        find_by_url=lambda name: served_url if name in ("hello", "abc123") else None,
+        find=lambda name: served_url if name in ("hello", "abc123") else None,
         invoker=functions,
         clock=FixedClock(),
         new_request_id=lambda: ID,
@@ -360,7 +361,7 @@ async def test_the_url_of_an_alias_invokes_the_alias() -> None:
 
 async def test_a_client_that_hangs_up() -> None:
     urls = FunctionUrls(
-        find_by_url=lambda name: ServedUrl(FunctionUrl(), "abc123", "hello"),
+        find=lambda name: ServedUrl(FunctionUrl(), "abc123", "hello"),
         invoker=Functions(),
         clock=FixedClock(),
         new_request_id=lambda: ID,
