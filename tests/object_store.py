@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from functools import cache
@@ -22,6 +21,7 @@ from botocore.exceptions import BotoCoreError
 
 from lambent_gateway.settings import BucketSettings
 from tests.platform_process import wait_for
+from tests.ports import free_port
 from tools.cluster.binaries import Programs, build
 from tools.cluster.places import Places
 
@@ -41,8 +41,7 @@ class ObjectStore:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="lambent-object-store-"))
         (self._folder / "buckets").mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count(1)
 

@@ -12,7 +12,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import urllib.parse
@@ -26,6 +25,7 @@ import psycopg
 import pytest
 
 from tests.platform_process import wait_for
+from tests.ports import free_port
 from tools.cluster import debian
 
 PACKAGES = {"postgresql-15": "/usr/lib/postgresql/15/bin/postgres"}
@@ -144,13 +144,6 @@ class PostgresServer:
         if os.geteuid() != 0:
             return {}
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": [], "cwd": "/"}
-
-
-def free_port(address: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _children(pid: int) -> list[int]:

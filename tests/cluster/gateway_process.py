@@ -11,8 +11,9 @@ from typing import Any
 
 import aiohttp
 
-from tests.cluster.operator_world import ROOT, World, free_port
+from tests.cluster.operator_world import ROOT, World
 from tests.lambda_client import lambda_client
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import uuid
@@ -29,6 +28,7 @@ from lambent_core.function import EnvironmentCounts
 from lambent_kube.client import Kubernetes, NotFound, Object
 from lambent_kube.config import from_kubeconfig
 from lambent_kube.resources import EVENTS, FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
@@ -309,13 +309,6 @@ class World:
 def conditions_of(thing: Object) -> dict[str, tuple[str, str]]:
     conditions = thing.get("status", {}).get("conditions", [])
     return {condition["type"]: (condition["status"], condition["reason"]) for condition in conditions}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def apply_definitions(api: Kubernetes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 
 from tests.chart.rendering import ROOT, program
 from tests.cluster.chart_release import SETTINGS, Release, kubeconfig, namespaces
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.skipif(kubeconfig() is None, reason="no cluster: neither KUBECONFIG nor .cluster/kubeconfig"),
@@ -94,16 +94,14 @@ class Newcomer:
 def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
     config = kubeconfig()
     assert config is not None
-    with namespaces(config) as release, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+    with namespaces(config) as release:
         (tmp_path / "kubeconfig").write_text(
             release.run("kubectl", "config", "view", "--flatten", "--minify", "--raw").stdout
         )
         for name in ("helm", "kubectl"):
             (tmp_path / name).symlink_to(program(name))
         (tmp_path / "charts").symlink_to(ROOT / "charts")
-        made = Newcomer(release, tmp_path, free.getsockname()[1])
-        free.close()
+        made = Newcomer(release, tmp_path, free_port())
         made.type(f"kubectl config set-context --current --namespace={release.functions}")
         yield made
 

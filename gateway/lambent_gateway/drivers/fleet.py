@@ -17,9 +17,7 @@ import msgspec
 import structlog
 
 from lambent_core.census import AgentEntry, Census
-from lambent_core.documents import PackageNotFound
-from lambent_core.errors import LambdaError
-from lambent_core.link import BLOB_ABSENT, BLOB_LAST, Frame, FrameType, Report, encode
+from lambent_core.link import Frame, FrameType, Report
 from lambent_core.placement import EnvironmentId
 from lambent_core.pod_sharing import PodSharing, is_further, pod_of
 from lambent_core.runtime_pool import (
@@ -39,15 +37,12 @@ from lambent_core.runtime_pool import (
     Wanted,
 )
 from lambent_gateway.drivers.openings import Openings, Wanting
+from lambent_gateway.drivers.package_sending import PackageSender
 from lambent_gateway.environments.agents import Agent, Decided
 from lambent_gateway.environments.link_bodies import Hello, Initialized, NotOpened, SlotState, Specialization
 from lambent_gateway.environments.provider import EnvironmentProvider
-from lambent_gateway.paced import next_part
 
 log = structlog.get_logger(__name__)
-
-SENDING_MAX = 32
-"""Packages of more than one part that are sent at once, in order of asking. Of each a part or two are in memory."""
 
 
 class EnvironmentOwner(Wanting, Protocol):
@@ -127,8 +122,7 @@ class Fleet:
         self._new_agent_id = new_agent_id
         self._pool_size = pool_size
         self._spawning_max = spawning_max
-        self._open_package = open_package
-        self._sending = asyncio.Semaphore(SENDING_MAX)
+        self._packages = PackageSender(open_package)
         self._census = census
         self._found = found
         self._pools: dict[str, RuntimePool] = {}
@@ -323,29 +317,7 @@ class Fleet:
 
     def fetch(self, agent: Agent, sha256: str) -> None:
         """The agent asks for a package that it does not find on its node."""
-        self._in_background(self._send_package(agent, sha256))
-
-    async def _send_package(self, agent: Agent, sha256: str) -> None:
-        try:
-            with await self._open_package(sha256) as file:
-                if await self._send_part(agent, file):
-                    return
-                async with self._sending:  # small ones need not wait for others
-                    while not await self._send_part(agent, file):
-                        pass
-        except (LambdaError, PackageNotFound, OSError) as error:
-            log.error("a package could not be sent", sha256=sha256, error=str(error))
-            if not agent.transport.is_closing():
-                agent.write(encode(FrameType.BLOB, flags=BLOB_ABSENT | BLOB_LAST))
-
-    async def _send_part(self, agent: Agent, file: BinaryIO) -> bool:
-        """Sends the next part once the agent has taken the last. Whether there is no more to send."""
-        await agent.room()
-        data, last = await next_part(file)
-        if agent.transport.is_closing():
-            return True
-        agent.write(encode(FrameType.BLOB, data, flags=BLOB_LAST if last else 0))
-        return last
+        self._in_background(self._packages.send(agent, sha256))
 
     def _replaced(self, earlier: Agent) -> None:
         """Its connection was cut, and the agent is back without code: what it was claimed for has not reached it."""

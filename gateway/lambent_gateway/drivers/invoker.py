@@ -30,6 +30,7 @@ from lambent_core.scheduling import Scheduler
 from lambent_gateway.clock import Clock
 from lambent_gateway.drivers.execution import ExecutionEnvironment, Pending
 from lambent_gateway.drivers.fleet import Fleet
+from lambent_gateway.drivers.invocation_logs import InvocationLogs
 from lambent_gateway.drivers.orphans import Orphan, Orphans
 from lambent_gateway.drivers.runner import Done, Runner
 from lambent_gateway.environments.agents import Agent
@@ -72,7 +73,7 @@ class Invoker(Runner):
         self._now = now
         """The event loop's time: `asyncio.get_running_loop` is a system call in Python 3.11."""
         self._clock = clock
-        self._write_log = write_log
+        self._logs = InvocationLogs(write_log, clock)
         self._specialize = specialize
         self._new_log_stream = new_log_stream
         self._gateway_of = gateway_of
@@ -254,27 +255,16 @@ class Invoker(Runner):
         return self._specialize(environment, self._fleet.size(agent, environment))
 
     def initialized(self, environment: ExecutionEnvironment, outcome: Initialized) -> None:
-        route, now = environment.route, self._clock.time()
-        text = route.system_log.init_start(now)
-        if outcome.status != "success":
-            text += route.system_log.init_report(now, outcome.status, outcome.init_ns, "init", outcome.error_type or "")
-        if text:
-            self._write_log(route.name, int(now * 1000), environment.log_stream, None, text)
+        self._logs.initialized(environment, outcome)
         failed = {"success": None, "timeout": "Sandbox.Timedout"}.get(outcome.status, outcome.error_type or "Unknown")
         self._note_init_error(environment, failed)
         if environment.counted:
-            self._perform(route.key, self.scheduler.ready(environment.id, now=self._now()))
+            self._perform(environment.route.key, self.scheduler.ready(environment.id, now=self._now()))
         else:
             self._adopt(environment)
 
     def logged(self, environment: ExecutionEnvironment, text: bytes) -> None:
-        running, at_ms = environment.running, int(self._clock.time() * 1000)
-        lines = environment.whole_lines(text)
-        if running is None:
-            if lines:
-                self._write_log(environment.route.name, at_ms, environment.log_stream, None, lines)
-            return
-        self._tell(environment, running, at_ms, self._log_head(running) + lines)
+        self._logs.said(environment, text)
 
     def reported(self, environment: ExecutionEnvironment, report: Report) -> None:
         running = environment.running
@@ -287,7 +277,7 @@ class Invoker(Runner):
         environment.running = None
         now, route, init_ns = self._now(), running.route, environment.init_ns
         environment.init_ns = 0
-        self._end_log(environment, running, report, init_ns)
+        self._logs.ended(environment, running, report, init_ns)
         billed_ms = billing.billed_ms(report.duration_ns, init_ns)
         route.metrics.ended(now - running.accepted_at, route.memory_mb * billed_ms, error=running.function_error)
         self._settle(
@@ -456,31 +446,6 @@ class Invoker(Runner):
         self._perform(route.key, self.scheduler.found(route.key, environment.id, now=self._now()))
         if environment.redirected is not None:
             self.leaving(environment)
-
-    def _end_log(self, environment: ExecutionEnvironment, running: Pending, report: Report, init_ns: int) -> None:
-        now, lines, request_id = self._clock.time(), running.route.system_log, running.invocation.request_id
-        if running.log_begun or environment.unfinished_line or report.status is ReportStatus.TIMEOUT:
-            text = self._log_head(running) + environment.last_line()
-            if report.status is ReportStatus.TIMEOUT:
-                text += lines.timed_out(now, request_id, running.route.timeout_ms / 1000)
-            text += lines.end(now, request_id, report) + lines.report(now, request_id, report, init_ns)
-        else:
-            text = lines.whole(running.began, now, request_id, report, init_ns)
-        self._tell(environment, running, int(now * 1000), text)
-
-    def _log_head(self, running: Pending) -> bytes:
-        """What the log of an invocation begins with; nothing once it has begun."""
-        if running.log_begun:
-            return b""
-        running.log_begun = True
-        return running.route.system_log.start(running.began, running.invocation.request_id)
-
-    def _tell(self, environment: ExecutionEnvironment, running: Pending, at_ms: int, text: bytes) -> None:
-        """Writes whole lines of an invocation's log."""
-        if running.tail is not None:
-            running.tail.add(text)
-        if text:
-            self._write_log(running.route.name, at_ms, environment.log_stream, running.invocation.request_id, text)
 
 
 def throttled(reason: ThrottleReason, *, off: bool = False) -> TooManyRequests:

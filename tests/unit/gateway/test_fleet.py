@@ -23,7 +23,7 @@ from lambent_core.pace import WINDOW_FIRST
 from lambent_core.placement import EnvironmentId
 from lambent_core.pod_sharing import Opened, is_further, pod_of
 from lambent_core.runtime_pool import AgentId
-from lambent_gateway.drivers import fleet
+from lambent_gateway.drivers import package_sending
 from lambent_gateway.drivers.fleet import EnvironmentOwner, Fleet, PoolSize
 from lambent_gateway.environments import agents
 from lambent_gateway.environments.agents import STRANGER_BYTES_MAX, Agent
@@ -575,7 +575,7 @@ async def test_a_package_that_many_fetch_slowly_is_not_in_memory(world: World, l
 
 @pytest.fixture
 def one_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "SENDING_MAX", 1)
+    monkeypatch.setattr(package_sending, "SENDING_MAX", 1)
 
 
 @pytest.mark.usefixtures("one_is_sent")

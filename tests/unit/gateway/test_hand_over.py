@@ -7,7 +7,6 @@ Who is ready each gateway hears from an API server of its own, so that a test sa
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -45,6 +44,7 @@ from lambent_gateway.routing import Routing
 from lambent_gateway.stores.logs import FunctionLogs
 from lambent_gateway.telemetry import MetricsCollector
 from lambent_kube.client import Kubernetes
+from tests.ports import free_port
 from tests.token_reviews import TokenReviews
 from tests.unit.gateway.test_catalogue import PYTHON, function
 from tests.unit.gateway.test_fleet import Pod, until
@@ -154,7 +154,7 @@ class World:
 
     async def open(self, folder: Path, stack: AsyncExitStack) -> None:
         reviews, gateways = await stack.enter_async_context(self.reviews.serving()), []
-        ports = dict(zip(("LAMBENT_LINK_PORT", "LAMBENT_PEER_PORT"), map(str, _free_ports(2)), strict=True))
+        ports = {name: str(free_port("")) for name in ("LAMBENT_LINK_PORT", "LAMBENT_PEER_PORT")}
         for name, api_server in self.api_servers.items():
             self.members(name, *ADDRESSES)
             members = await stack.enter_async_context(api_server.serving())
@@ -209,14 +209,6 @@ class World:
 
 async def _no_package(sha256: str) -> BinaryIO:
     raise AssertionError("nobody asks for one")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture
