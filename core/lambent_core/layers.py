@@ -18,7 +18,7 @@ import msgspec
 from lambent_core import configuration, limits, timestamps
 from lambent_core.caller import Caller
 from lambent_core.errors import AccessDenied, InvalidParameterValue
-from lambent_core.function import Code, FunctionLayer, Metadata
+from lambent_core.function import Code, Condition, FunctionLayer, Metadata
 from lambent_core.function_rules import is_known_runtime
 from lambent_core.layer_names import LayerReference, document_name, parse_layer_version
 from lambent_core.package import Package
@@ -85,6 +85,8 @@ class LayerVersionStatus(_Model, frozen=True):
     """Why it is in this state, in words."""
     code: LayerPackage | None = None
     """The package that `spec.code` came to."""
+    conditions: list[Condition] = []
+    """`Ready`: functions can use it."""
 
 
 class LayerVersion(_Model, frozen=True, kw_only=True):

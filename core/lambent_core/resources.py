@@ -24,6 +24,7 @@ from lambent_core.documents import Document
 from lambent_core.function import (
     API_VERSION,
     NOT_TEXT,
+    Condition,
     EventInvokeConfig,
     Function,
     FunctionLayer,
@@ -139,6 +140,8 @@ class FunctionAliasStatus(_Model, frozen=True, kw_only=True):
     """When its function URL was last changed, ISO 8601."""
     event_invoke_config_modified: float | None = None
     """Unix time of the last PutFunctionEventInvokeConfig; absent while the alias has none of its own."""
+    conditions: list[Condition] = []
+    """`Ready`: the versions that it names are there."""
 
 
 class FunctionAliasResource(_Model, frozen=True, kw_only=True):
@@ -285,6 +288,7 @@ def _alias_resource(alias: FunctionAlias) -> FunctionAliasResource:
             url_created=alias.url_created,
             url_last_modified=alias.url_last_modified,
             event_invoke_config_modified=alias.event_invoke_config_modified,
+            conditions=alias.conditions,
         ),
     )
 
@@ -307,6 +311,7 @@ def _alias(read: FunctionAliasResource, function_uid: str) -> FunctionAlias:
         url_id=status.url_id,
         url_created=status.url_created,
         url_last_modified=status.url_last_modified,
+        conditions=status.conditions,
     )
 
 

@@ -15,6 +15,11 @@ def url_time(now: float) -> str:
     return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%S}.{int(now % 1 * 1_000_000):06}Z"
 
 
+def condition_time(now: float) -> str:
+    """`2026-11-24T02:06:26Z`: what Kubernetes' conditions carry."""
+    return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def seconds(text: str) -> float:
     """Unix time of an RFC 3339 text, as `url_time` and Kubernetes write it."""
     return datetime.fromisoformat(text).timestamp()

@@ -21,6 +21,7 @@ from lambent_core.deployment import BESIDE_THE_CODE, url_id
 from lambent_core.errors import InvalidParameterValue, ResourceNotFound, UntypedInvalidParameterValue
 from lambent_core.function import (
     LATEST,
+    Condition,
     EventInvokeConfig,
     Function,
     FunctionSpec,
@@ -94,6 +95,7 @@ class FunctionAlias(_Owned, frozen=True, kw_only=True):
     url_id: str | None = None
     url_created: str | None = None
     url_last_modified: str | None = None
+    conditions: list[Condition] = []
 
     def choose(self, chance: Callable[[], float]) -> str:
         """The version of one invocation. `chance` is from 0 to below 1, new at each call."""

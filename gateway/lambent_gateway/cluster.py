@@ -30,6 +30,7 @@ from lambent_gateway.cluster_settings import ClusterSettings
 from lambent_gateway.drivers.belongings import Adoptions
 from lambent_gateway.drivers.fleet import PoolSize
 from lambent_gateway.drivers.invoker import Invoker
+from lambent_gateway.drivers.readiness import Readiness
 from lambent_gateway.environments.agents import Agent
 from lambent_gateway.environments.pod_identities import PodIdentities, TokenReviewer
 from lambent_gateway.environments.pod_provider import PodProvider
@@ -90,6 +91,9 @@ async def _run(settings: ClusterSettings, listener: socket.socket, link: socket.
         adoptions = Adoptions(documents)
         adoptions.start()
         stack.push_async_callback(adoptions.stop)
+        readiness = Readiness(documents, SystemClock())
+        readiness.start()
+        stack.push_async_callback(readiness.stop)
         runtimes, pools = PoolRuntimes(), _Pools(settings, kubernetes)
         await pools.open()
         stack.push_async_callback(pools.close)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
+import time
 from datetime import UTC, datetime
 
+from lambent_core import timestamps
 from lambent_kube.client import Kubernetes
 from lambent_kube.config import ClusterAccess
 from lambent_operator import labels
@@ -29,7 +31,7 @@ class SystemClock:
         self.monotonic = asyncio.get_running_loop().time
 
     def timestamp(self) -> str:
-        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return timestamps.condition_time(time.time())
 
     def timestamp_micro(self) -> str:
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -60,7 +60,7 @@ def cleared(lambent: Installation, *layers: str) -> Iterator[None]:
 
 
 def active(lambent: Installation, name: str) -> None:
-    lambent.kubectl("wait", "--for=jsonpath={.status.state}=Active", f"lv/{name}", "--timeout=30s")
+    lambent.kubectl("wait", "--for=condition=Ready", f"lv/{name}", "--timeout=30s")
 
 
 def test_what_boto3_publishes_is_a_resource_and_below_opt(lambent: Installation) -> None:

@@ -40,6 +40,7 @@ class _Kind:
 
 _AGE = _Column("Age", ".metadata.creationTimestamp", "date")
 _REASON = _Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', wide=True)
+_READY = _Column("Ready", '.status.conditions[?(@.type=="Ready")].status')
 _FUNCTION = _Column("Function", ".spec.functionName")
 _KINDS = (
     _Kind(
@@ -93,6 +94,8 @@ _KINDS = (
             _Column("Alias", ".spec.name"),
             _Column("Version", ".spec.functionVersion"),
             _Column("Weights", ".spec.routingConfig.additionalVersionWeights"),
+            _READY,
+            _REASON,
             _Column("Description", ".spec.description", wide=True),
             _Column("Revision", ".status.revisionId", wide=True),
             _AGE,

@@ -51,8 +51,8 @@ _KIND_NAMES = {kind: name for name, kind in KINDS.items()}
 GONE_SECONDS_MAX = 30.0
 """How long a new document waits for one of its name that is on its way out."""
 READY_SECONDS_MAX = 60.0
-FOREIGN_STATUS = ("conditions", "environments", "replicas", "selector")
-"""Members of `status` that the operator writes."""
+OPERATORS_STATUS = {"Function": ("conditions", "environments", "replicas", "selector")}
+"""Members of `status` that the operator writes, by kind."""
 
 
 class KubernetesDocuments:
@@ -270,7 +270,10 @@ class KubernetesDocuments:
         before = to_resource(from_resource(thing)).get("status", {})
         wanted = to_resource(document).get("status", {})
         patch = difference(
-            *({k: v for k, v in status.items() if k not in FOREIGN_STATUS} for status in (before, wanted))
+            *(
+                {k: v for k, v in status.items() if k not in OPERATORS_STATUS.get(kind, ())}
+                for status in (before, wanted)
+            )
         )
         if not patch:
             return thing

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import msgspec
 
 from lambent_core.census import Rollout
+from lambent_core.conditions import Finding, as_written, condition_of, next_conditions, turned
 from lambent_core.function import Condition, EnvironmentCounts
 from lambent_operator import labels
 from lambent_operator.changes import Change, DeletePod, Event, Plan, SetFinalizers, WriteStatus
-from lambent_operator.conditions import Finding, as_written, condition_of, next_conditions, turned
 from lambent_operator.plans.agent import MISSING_SECONDS_MAX
 from lambent_operator.resources import Function, Pod, RuntimePool
 from lambent_operator.troubles import VERSION_SECONDS, PoolTrouble

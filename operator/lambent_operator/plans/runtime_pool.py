@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lambent_core.conditions import Finding, as_written, next_conditions, turned
 from lambent_operator.changes import Change, Event, Plan, WriteStatus
-from lambent_operator.conditions import Finding, as_written, next_conditions, turned
 from lambent_operator.plans.function import WRITE_SECONDS_MIN
 from lambent_operator.resources import RuntimePool
 from lambent_operator.troubles import PoolTrouble

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from lambent_core.conditions import Finding, condition_of, next_conditions, turned
 from lambent_core.function import Condition
 from lambent_operator.changes import Event
 from lambent_operator.cluster import event_manifest
-from lambent_operator.conditions import Finding, condition_of, next_conditions, turned
 from lambent_operator.labels import label_value
 from lambent_operator.leader import Seen, lease_manifest, may_take, seen_again
 from lambent_operator.quantities import MIB, Amounts, parse_amounts, parse_quantity, resources_of
