@@ -3,6 +3,7 @@ Follows the document store and keeps the invoker's routes, aliases and reservati
 
     C1  versions and aliases can be invoked while the function that they belong to is there: one that is on its way out waits for the end of
         their environments, and Kubernetes deletes them after it
+    C2  what claims the version or alias of a function without being given to it takes nothing from the one that is
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from lambent_gateway.telemetry import MetricsCollector
 
 log = structlog.get_logger(__name__)
 
+_Qualifier = tuple[str, str]
+"""The kind, and a version's number or an alias's name."""
+
 
 class Catalogue:
     """Told of every change of a function, a version or an alias; owns nothing."""
@@ -47,8 +51,8 @@ class Catalogue:
         self._names = FunctionNames()
         self._uids: dict[str, str] = {}
         """Of functions that are there, by name."""
-        self._owned: dict[str, dict[tuple[str, str], Owned]] = {}
-        """Versions and aliases by their function's name, then by kind and name."""
+        self._owned: dict[str, dict[_Qualifier, dict[str, Owned]]] = {}
+        """Versions and aliases by the name of the function and the qualifier that they claim, then by their own."""
         self._admission = admission
         self._runtimes = runtimes
         self._metrics = metrics
@@ -67,13 +71,8 @@ class Catalogue:
             case Function() as changed:
                 self._function_changed(changed)
             case (FunctionVersion() | FunctionAlias()) as owned:
-                of_function = self._owned.setdefault(owned.function_name, {})
-                of_function.pop(key := (owned.kind, owned.metadata.name), None)
-                if document:
-                    of_function[key] = owned
-                elif not of_function:
-                    del self._owned[owned.function_name]
-                self._show(owned, there=document is not None)
+                self._note(owned, there=document is not None)
+                self._show(owned)
 
     def _function_changed(self, changed: Function) -> None:
         """Whoever else claims its name, the one that has it counts."""
@@ -92,18 +91,33 @@ class Catalogue:
             del self._uids[name]
         else:
             self._uids[name] = uid
-        for owned in list(self._owned.get(name, {}).values()):
-            self._show(owned, there=True)
+        for claimants in self._owned.get(name, {}).values():
+            self._show(next(iter(claimants.values())))
 
-    def _show(self, owned: Owned, *, there: bool) -> None:
-        """For C1."""
-        there = there and owned.function_uid == self._uids.get(owned.function_name)
-        match owned:
-            case FunctionVersion():
-                self._put(owned.function, owned.version) if there else self._version_removed(owned)
-            case FunctionAlias():
-                routing = self._invoker.routing
-                routing.put_alias(owned) if there else routing.remove_alias(owned.function_name, owned.name)
+    def _note(self, owned: Owned, *, there: bool) -> None:
+        of_function = self._owned.setdefault(owned.function_name, {})
+        claimants = of_function.setdefault(_qualifier(owned), {})
+        claimants.pop(owned.metadata.name, None)
+        if there:
+            claimants[owned.metadata.name] = owned
+        elif not claimants:
+            del of_function[_qualifier(owned)]
+        if not of_function:
+            del self._owned[owned.function_name]
+
+    def _show(self, claimant: Owned) -> None:
+        """Whoever of those that claim the same is given to the function that is there, if anybody (C1, C2)."""
+        name, uid = claimant.function_name, self._uids.get(claimant.function_name)
+        claimants = self._owned.get(name, {}).get(_qualifier(claimant), {}).values()
+        match next((each for each in claimants if each.function_uid == uid), None), claimant:
+            case FunctionVersion() as version, _:
+                self._put(version.function, version.version)
+            case FunctionAlias() as alias, _:
+                self._invoker.routing.put_alias(alias)
+            case None, FunctionVersion(number=number):
+                self._version_removed(name, str(number))
+            case None, FunctionAlias(name=alias_name):
+                self._invoker.routing.remove_alias(name, alias_name)
 
     def _changed(self, function: Function) -> None:
         self._admission.reserve(function.name, function.spec.reserved_concurrent_executions)
@@ -142,9 +156,13 @@ class Catalogue:
         self._metrics.forget(name)
         self._logs.forget(name)
 
-    def _version_removed(self, version: FunctionVersion) -> None:
-        self._shown.pop(route_key(version.function_name, version.version), None)
-        self._invoker.remove_route(version.function_name, version.version)
+    def _version_removed(self, name: str, version: str) -> None:
+        self._shown.pop(route_key(name, version), None)
+        self._invoker.remove_route(name, version)
+
+
+def _qualifier(owned: Owned) -> _Qualifier:
+    return owned.kind, owned.version if isinstance(owned, FunctionVersion) else owned.name
 
 
 def _wrong_state(state: str) -> LambdaError:

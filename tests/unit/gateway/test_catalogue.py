@@ -188,6 +188,29 @@ async def test_versions_and_aliases_are_there_as_long_as_their_function(world: W
     assert world.invoker.routing.direct.keys() == {("fn", None), ("fn", "$LATEST"), ("fn", "1")}
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["the claimant first", "the claimant last"])
+async def test_what_is_not_given_to_a_function_takes_no_qualifier_of_its_away(world: World, late: bool) -> None:
+    """C2: as of a manifest that was copied, and only its `metadata.name` changed."""
+    owner = function()
+    version = published(owner, None, description=None, revision_id="r", now=0.0)
+    own = [version, alias_of(owner, "live", "1", now=0.0)]
+    copies = [
+        msgspec.structs.replace(each, function_uid="", metadata=Metadata(name=f"copy.{number}"))
+        for number, each in enumerate(own)
+    ]
+    world.catalogue.changed(None, owner)
+    for document in (*own, *copies) if late else (*copies, *own):
+        world.catalogue.changed(None, document)
+    qualifiers = {("fn", qualifier) for qualifier in (None, "$LATEST", "1", "live")}
+    assert world.invoker.routing.direct.keys() == qualifiers
+    for copy in copies:
+        world.catalogue.changed(copy, None)
+    assert world.invoker.routing.direct.keys() == qualifiers
+    for document in own:
+        world.catalogue.changed(document, None)
+    assert world.invoker.routing.direct.keys() == {("fn", None), ("fn", "$LATEST")}
+
+
 @pytest.mark.parametrize("outcome", ["InProgress", "Failed"])
 async def test_an_update_that_is_under_way_or_failed_leaves_the_last_one_in_force(world: World, outcome: Any) -> None:
     first = function()
