@@ -39,7 +39,10 @@ spec:
 
 `lambent apply` checks all documents before it applies the first, tells every problem by document, field and value, and says for each
 function `created`, `configured` or `unchanged`. What a manifest does not say has its default: also where the function had another value
-before. `lambent export NAME` writes the manifest of a function; `lambent delete -f` deletes what manifests name.
+before. Labels and annotations are the exception: those of the manifest are set, and all others stay, for other programs keep theirs
+there. `kubectl label fn NAME KEY-` takes a label away. A `metadata.namespace` in which this installation has no functions is refused.
+`lambent export NAME` writes the manifest of a function; `lambent delete -f` deletes what manifests name. kubectl's annotation
+`kubectl.kubernetes.io/last-applied-configuration` is not exported, and not applied where a manifest has it.
 
 ## Code
 
@@ -62,6 +65,7 @@ One of four:
 ## Members
 
 Generated from the schema, which the platform also serves at `/lambent/v1/schemas/function`. This page: `make docs`.
+Names of environment variables have at least two characters: a letter, then letters, digits and `_`.
 
 | member | type | default | meaning and limits |
 | --- | --- | --- | --- |

@@ -44,6 +44,17 @@ _DNS_LABEL = Bound(
     wanted="a DNS label (at most 63 of a-z, 0-9 and -, no - at either end). "
     "Lambda's own name may differ from it: write that as spec.functionName",
 )
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_OBJECT_NAME = Bound(
+    1,
+    253,
+    pattern=rf"{_LABEL}(\.{_LABEL})*",
+    wanted="the name of an object: a DNS subdomain (of a-z, 0-9, - and ., with a letter or digit around each dot and at either end)",
+)
+_IMAGE = Bound(
+    pattern=image_references.PATTERN, wanted="the name of an image, REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST"
+)
+_VERSION = "[1-9][0-9]*"
 _FUNCTION_NAME = Bound(pattern="[a-zA-Z0-9-_]{1,64}", wanted="1 to 64 of a-z, A-Z, 0-9, - and _")
 _DESCRIPTION = Bound(most=limits.DESCRIPTION_CHARACTERS_MAX)
 _HEADERS = Bound(most=100, items=Bound(most=1_024))
@@ -78,9 +89,7 @@ BOUNDS: dict[tuple[str, str], Bound] = {
     ("FunctionSpec", "replicas"): Bound(0, limits.REPLICAS_MAX),
     ("FunctionSpec", "idleSeconds"): Bound(limits.IDLE_SECONDS_MIN, limits.IDLE_SECONDS_MAX, " seconds"),
     ("FunctionSpec", "environmentsPerPod"): Bound(1, limits.ENVIRONMENTS_PER_POD_MAX),
-    ("Code", "imageUri"): Bound(
-        pattern=image_references.PATTERN, wanted="the name of an image, REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST"
-    ),
+    ("Code", "imageUri"): _IMAGE,
     ("FoundImage", "digest"): Bound(
         pattern=image_references.DIGEST, wanted="sha256: and 64 hexadecimal digits in lower case"
     ),
@@ -99,7 +108,10 @@ BOUNDS: dict[tuple[str, str], Bound] = {
     ("ImageConfig", "entryPoint"): _COMMAND,
     ("ImageConfig", "command"): _COMMAND,
     ("ImageConfig", "workingDirectory"): Bound(most=1_000),
-    ("PodSettings", "imagePullSecrets"): Bound(most=16, items=Bound(1, 253)),
+    ("PodSettings", "serviceAccountName"): _OBJECT_NAME,
+    ("PodSettings", "runtimeClassName"): _OBJECT_NAME,
+    ("PodSettings", "imagePullSecrets"): Bound(most=16, items=_OBJECT_NAME),
+    ("ObjectReference", "name"): _OBJECT_NAME,
     ("Cors", "allowHeaders"): _HEADERS,
     ("Cors", "exposeHeaders"): _HEADERS,
     ("Cors", "allowMethods"): Bound(most=6, items=Bound(most=6)),
@@ -117,11 +129,11 @@ BOUNDS: dict[tuple[str, str], Bound] = {
         1, 128, pattern="[a-zA-Z0-9-_]*[a-zA-Z-_][a-zA-Z0-9-_]*", wanted="of a-z, A-Z, 0-9, - and _, and not a number"
     ),
     ("FunctionAliasSpec", "functionVersion"): Bound(
-        1, 1_024, pattern=r"\$LATEST|[0-9]+", wanted="the number of a version, or $LATEST"
+        1, 1_024, pattern=rf"\$LATEST|{_VERSION}", wanted="the number of a version, or $LATEST"
     ),
     ("FunctionAliasSpec", "description"): _DESCRIPTION,
     ("RoutingConfig", "additionalVersionWeights"): Bound(
-        most=1, keys=Bound(1, 1_024, pattern="[0-9]+", wanted="the number of a version"), items=Bound(0, 1)
+        most=1, keys=Bound(1, 1_024, pattern=_VERSION, wanted="the number of a version"), items=Bound(0, 1)
     ),
     ("LayerVersionMetadata", "name"): Bound(
         pattern=rf"{_DNS_LABEL.pattern}\.[1-9][0-9]{{0,9}}",
@@ -137,10 +149,12 @@ BOUNDS: dict[tuple[str, str], Bound] = {
     ("LayerVersionSpec", "licenseInfo"): Bound(most=limits.LICENSE_CHARACTERS_MAX),
     ("LayerCode", "sha256"): _DIGEST,
     ("RuntimePoolSpec", "runtimes"): Bound(1, 100, items=Bound(1, 128)),
-    ("RuntimePoolSpec", "image"): Bound(1),
+    ("RuntimePoolSpec", "image"): _IMAGE,
+    ("RuntimePoolSpec", "imagePullSecrets"): Bound(items=_OBJECT_NAME),
     ("RuntimePoolSpec", "command"): Bound(1),
     ("RuntimePoolSpec", "size"): Bound(0, limits.REPLICAS_MAX),
     ("RuntimePoolSpec", "sizeMax"): Bound(0, limits.REPLICAS_MAX),
+    ("RuntimePoolSpec", "runtimeClassName"): _OBJECT_NAME,
 }
 """By structure of the model and member."""
 

@@ -68,7 +68,8 @@ def pending(*, revision_id: str, last_modified: str) -> FunctionStatus:
 
 
 def _without_own(spec: FunctionSpec) -> FunctionSpec:
-    return msgspec.structs.replace(spec, url=None, event_invoke_config=EventInvokeConfig())
+    plain = EventInvokeConfig()
+    return msgspec.structs.replace(spec, url=None, event_invoke_config=plain, reserved_concurrent_executions=None)
 
 
 def changed(function: Function, spec: FunctionSpec, *, arn: str, revision_id: str, now: float) -> Function:
@@ -111,9 +112,9 @@ def applied(function: Function, spec: FunctionSpec, *, arn: str, revision_id: st
         spec = msgspec.structs.replace(spec, environment=function.spec.environment)
     if spec == function.spec:
         return function
-    beside = {field: getattr(spec, field) for field in BESIDE_THE_CODE}
-    if msgspec.structs.replace(function.spec, **beside) != spec:
-        function = changed(function, spec, arn=arn, revision_id=revision_id, now=now)
+    as_before = msgspec.structs.replace(spec, **{field: getattr(function.spec, field) for field in BESIDE_THE_CODE})
+    if as_before != function.spec:
+        function = changed(function, as_before, arn=arn, revision_id=revision_id, now=now)
     return amended(function, spec, now=now)
 
 
@@ -124,6 +125,8 @@ def amended(function: Function, spec: FunctionSpec, *, now: float) -> Function:
         status = url_status(function, spec.url, now)
     if spec.event_invoke_config != before.event_invoke_config:
         status = msgspec.structs.replace(status, event_invoke_config_modified=now)
+    if (reserved := spec.reserved_concurrent_executions) != before.reserved_concurrent_executions:
+        status = msgspec.structs.replace(status, reserved_concurrent_executions=reserved)
     return msgspec.structs.replace(function, spec=spec, status=status)
 
 

@@ -356,6 +356,8 @@ class FunctionStatus(_Model, frozen=True):
     """When its function URL was last changed, ISO 8601."""
     event_invoke_config_modified: float | None = None
     """Unix time of the last PutFunctionEventInvokeConfig; absent while the function has none of its own."""
+    reserved_concurrent_executions: int | None = None
+    """What is reserved for it in force: that of `spec`, but while that is under way or was refused."""
     observed_generation: int = 0
     """On Kubernetes, the `metadata.generation` that the platform has brought about; 0 elsewhere."""
     code: Code | None = None

@@ -37,6 +37,8 @@ _ENVIRONMENT_FAILED = (
     "Lambda was unable to configure your environment variables because the environment variables you have provided"
 )
 ENVIRONMENT_TOO_LONG = f"{_ENVIRONMENT_FAILED} exceeded the 4KB limit."
+ENVIRONMENT_MEASURED = " String measured: "
+"""What AWS says before all variables with their values."""
 ENVIRONMENT_RESERVED = (
     f"{_ENVIRONMENT_FAILED} contains reserved keys that are currently not supported for modification. "
     "Reserved keys used in this request: "
@@ -153,7 +155,7 @@ def _environment(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
     variables = spec.environment.variables if spec.environment else {}
     measured = orjson.dumps(variables)
     if len(measured) > limits.ENVIRONMENT_BYTES_MAX:
-        yield "spec.environment.variables", f"{ENVIRONMENT_TOO_LONG} String measured: {measured.decode()}"
+        yield "spec.environment.variables", f"{ENVIRONMENT_TOO_LONG}{ENVIRONMENT_MEASURED}{measured.decode()}"
     reserved = [name for name in variables if name in RESERVED_VARIABLES]
     if reserved:
         yield "spec.environment.variables", ENVIRONMENT_RESERVED + ", ".join(reserved)

@@ -8,8 +8,9 @@ A change is foreign until `status.observedGeneration` is the generation; bringin
     G3  a change that can't be brought about leaves the code of the last one in force
     G4  what the gateway writes beside a foreign change doesn't make that one its own: it is brought about all the same
     G5  a change that names a layer version which isn't there yet is brought about once it is
-    G6  a change whose image could not be had is brought about once it can be
+    G6  a change whose image or package could not be had is brought about once it can be
     G7  code of a change that failed is in force when the function is Successful again, unless other code came meanwhile
+    G8  a change that reserves more concurrency than there was is brought about once there is enough
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ from dataclasses import dataclass
 import msgspec
 
 from lambent_core import deployment, function_rules, timestamps
+from lambent_core.awaited import PACKAGE_NOT_FOUND, RESERVATION_TOO_LARGE
 from lambent_core.deployment import BESIDE_THE_CODE, url_status
 from lambent_core.function import NOT_TEXT, Code, Function, FunctionLayer, FunctionSpec, FunctionStatus
+from lambent_core.function_rules import ENVIRONMENT_MEASURED
 from lambent_core.images import IMAGE_PROBLEMS
 from lambent_core.layer_names import LayerReference, parse_layer_version
 
 _PENDING = "The function is being created."
-_OF_THE_API = ("last_version", "url_id", "url_created", "url_last_modified", "event_invoke_config_modified", "url")
+_OF_THE_API = (
+    "last_version", "url_id", "url_created", "url_last_modified", "event_invoke_config_modified", "url",
+    "reserved_concurrent_executions",
+)  # fmt: skip
 """Members of `status` that are not what a change came to."""
 
 
@@ -36,7 +42,7 @@ class Problem:
     """Why a change can't be brought about."""
 
     code: str
-    """Of AWS's StateReasonCode."""
+    """Of AWS's StateReasonCode, or of `awaited`."""
     message: str
 
 
@@ -112,9 +118,15 @@ def awaits_layer(function: Function, layer: LayerReference) -> bool:
     return layer.short in wanted - {had.layer for had in function.status.layers}
 
 
-def awaits_image(function: Function) -> bool:
-    """Whether a change failed because its image could not be had: it may be there a moment later (G6)."""
-    return has_failed(function) and function.status.last_update_status_reason_code in IMAGE_PROBLEMS
+def awaits_code(function: Function) -> bool:
+    """Whether a change failed because its image or package could not be had: it may be there a moment later (G6)."""
+    problem = function.status.last_update_status_reason_code
+    return has_failed(function) and (problem in IMAGE_PROBLEMS or problem == PACKAGE_NOT_FOUND)
+
+
+def awaits_room(function: Function) -> bool:
+    """Whether a change failed because others had reserved too much (G8)."""
+    return has_failed(function) and function.status.last_update_status_reason_code == RESERVATION_TOO_LARGE
 
 
 def asked_for(failed: Function, earlier: Function | None) -> FunctionSpec | None:
@@ -144,7 +156,9 @@ def problem_of(spec: FunctionSpec) -> Problem | None:
     if isinstance(spec.code.inline, dict) and NOT_TEXT in spec.code.inline:
         return Problem("InvalidZipFileException", f"spec.code.inline: {spec.code.inline[NOT_TEXT]}")
     for _, message in function_rules.problems(spec):
-        return Problem("InvalidConfiguration", message)
+        return Problem(
+            "InvalidConfiguration", message.partition(ENVIRONMENT_MEASURED)[0]
+        )  # that quotes the variables' values
     for path in function_rules.unsupported(spec):
         return Problem("InvalidConfiguration", f"{path} is not implemented yet in Lambent.")
     return None
@@ -183,6 +197,7 @@ def brought_about(
             last_update_status_reason_code=None,
             code=code,
             layers=list(layers),
+            reserved_concurrent_executions=function.spec.reserved_concurrent_executions,
             code_revision=status.code_revision + (made_of != status.settled_sha256),
             settled_sha256=made_of,
         ),

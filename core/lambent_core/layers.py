@@ -21,7 +21,7 @@ from lambent_core.errors import AccessDenied, InvalidParameterValue
 from lambent_core.function import Code, Condition, FunctionLayer, Metadata
 from lambent_core.function_rules import is_known_runtime
 from lambent_core.layer_names import LayerReference, document_name, parse_layer_version
-from lambent_core.package import Package
+from lambent_core.package import Package, path_problems
 
 
 class _Model(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,6 +108,10 @@ class LayerVersion(_Model, frozen=True, kw_only=True):
         return LayerReference(self.spec.layer_name, self.spec.version)
 
 
+class LayerNotFound(InvalidParameterValue):
+    """The same to callers of the API; a manifest may wait for it."""
+
+
 Find = Callable[[LayerReference], LayerVersion | None]
 """The document of a layer version, whatever its state."""
 
@@ -182,6 +186,8 @@ def problems(version: LayerVersion) -> Iterator[tuple[str, str]]:
     for index, runtime in enumerate(spec.compatible_runtimes or ()):
         if not is_known_runtime(runtime):
             yield f"spec.compatibleRuntimes[{index}]", f"{runtime} is no runtime of Lambda's"
+    for problem in path_problems(spec.code.inline or {}):
+        yield "spec.code.inline", problem
 
 
 def resolved(
@@ -190,13 +196,13 @@ def resolved(
     """
     The packages of the layer versions that a function names. `kept` are those that it has already (Y2).
 
-    Raises InvalidParameterValue for one that is not there, or AccessDenied for another account's.
+    Raises LayerNotFound for one that is not there, AccessDenied for another account's, or InvalidParameterValue for another region's.
     """
     before = {layer.layer: layer for layer in kept}
     found = []
     for text in wanted:
         reference = parse_layer_version(text)
-        missing = InvalidParameterValue(f"Layer version {text} does not exist.")
+        missing = LayerNotFound(f"Layer version {text} does not exist.")
         if reference is None:
             raise missing
         if reference.short in before:

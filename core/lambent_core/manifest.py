@@ -6,7 +6,7 @@ and limits; what depends on the platform (known runtimes, layers that exist, nam
 
     M1  parse(export(function)) has the name and spec that the function had, but for the size of its package and what was found of its image
     M2  a document is refused with at least one problem, or read whole: nothing in it is left out silently but `status`
-        and what the platform writes into `metadata`
+        and what the platform and kubectl write into `metadata`
     M3  an empty member (null) means the same as none, except where text is wanted in a map
 """
 
@@ -22,14 +22,17 @@ from msgspec import inspect
 
 from lambent_core import function_rules, layers
 from lambent_core.bounds import BOUNDS, broken, shown
-from lambent_core.function import API_VERSION, Code, Function, FunctionSpec, FunctionStatus
+from lambent_core.function import API_VERSION, Code, Function, FunctionSpec, FunctionStatus, Metadata
 from lambent_core.layers import LayerCode, LayerVersion, LayerVersionStatus
+from lambent_core.package import inline_files, path_problems
 
 M = TypeVar("M", Function, LayerVersion)
+N = TypeVar("N", bound=Metadata)
 KINDS: dict[str, type[Function] | type[LayerVersion]] = {"Function": Function, "LayerVersion": LayerVersion}
 FOUND_BY_THE_PLATFORM = "the platform finds it out: give imageUri alone"
 _SOURCES = ("inline", "path", "sha256", "image_uri")
 _PLATFORM_METADATA = ("uid", "creationTimestamp", "resourceVersion", "generation")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +99,12 @@ def _parsed(document: object, model: type[M], source: str, rules: Callable[[M], 
     problems += [problem for problem in rules(read) if problem.path not in told]
     if problems:
         raise ManifestError(source, problems)
-    return read
+    return msgspec.structs.replace(read, metadata=_without_last_applied(read.metadata))
 
 
 def export(function: Function) -> dict[str, object]:
-    """The manifest that `parse` reads back: without status, defaults, and what the platform writes into metadata."""
+    """The manifest that `parse` reads back: without status, defaults, and what the platform and kubectl write into metadata."""
     document = msgspec.to_builtins(msgspec.structs.replace(function, status=FunctionStatus()))
-    metadata = {key: value for key, value in document["metadata"].items() if key not in _PLATFORM_METADATA}
     defaults, members = FunctionSpec(), msgspec.structs.fields(FunctionSpec)
     default = {
         each.encode_name for each in members if getattr(function.spec, each.name) == getattr(defaults, each.name)
@@ -111,14 +113,25 @@ def export(function: Function) -> dict[str, object]:
     for member in ("sha256", "imageUri"):
         if member in spec.get("code", {}):
             spec["code"] = {member: spec["code"][member]}
-    return {"apiVersion": API_VERSION, "kind": "Function", "metadata": metadata, "spec": spec}
+    return {"apiVersion": API_VERSION, "kind": "Function", "metadata": _exported(function.metadata), "spec": spec}
 
 
 def export_layer_version(version: LayerVersion) -> dict[str, object]:
     """The same for a layer version."""
     document = msgspec.to_builtins(msgspec.structs.replace(version, status=LayerVersionStatus()))
-    metadata = {key: value for key, value in document["metadata"].items() if key not in _PLATFORM_METADATA}
+    metadata = _exported(version.metadata)
     return {"apiVersion": API_VERSION, "kind": "LayerVersion", "metadata": metadata, "spec": document["spec"]}
+
+
+def _exported(metadata: Metadata) -> dict[str, object]:
+    document = msgspec.to_builtins(_without_last_applied(metadata))
+    return {key: value for key, value in document.items() if key not in _PLATFORM_METADATA}
+
+
+def _without_last_applied(metadata: N) -> N:
+    """Without kubectl's note of what it applied itself: anybody else's apply makes it stale."""
+    annotations = {key: value for key, value in metadata.annotations.items() if key != _LAST_APPLIED}
+    return msgspec.structs.replace(metadata, annotations=annotations)
 
 
 def _read(value: object, shape: inspect.Type, path: str, problems: list[Problem]) -> object:
@@ -222,8 +235,20 @@ def _against_rules(function: Function, code_required: bool) -> Iterator[Problem]
         yield Problem("spec.code.image", FOUND_BY_THE_PLATFORM)
     for path, message in function_rules.problems(spec):
         yield Problem(path, message)
+    for message in path_problems(_inline_files(spec)):
+        yield Problem("spec.code.inline", message)
     for member in function_rules.unsupported(spec):
         yield Problem(member, "is not implemented yet in Lambent")
+
+
+def _inline_files(spec: FunctionSpec) -> dict[str, str]:
+    """Without a handler a text has no name yet."""
+    match spec.code.inline:
+        case dict(files):
+            return files
+        case str(text) if spec.handler:
+            return inline_files(text, handler=spec.handler, runtime=spec.runtime or "")
+    return {}
 
 
 def _against_layer_rules(version: LayerVersion, code_required: bool) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -83,6 +84,16 @@ def stays_inside(name: str) -> bool:
     """Whether a file of this name is unpacked into the folder that it is unpacked in."""
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts and "\x00" not in name
+
+
+def path_problems(names: Collection[str]) -> Iterator[str]:
+    """What is wrong with the paths of a manifest's inline files, if they are to be one package."""
+    folders = {folder for name in names for folder in PurePosixPath(name).parents}
+    for name in names:
+        if not stays_inside(name) or not PurePosixPath(name).name or name.endswith("/"):
+            yield f"{name or 'an empty text'} is no path of a file in the package"
+        elif PurePosixPath(name) in folders:
+            yield f"{name} is a file and a folder at once"
 
 
 def pack(files: dict[str, str]) -> bytes:

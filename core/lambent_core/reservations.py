@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lambent_core import limits
+from lambent_core import generations, limits
 from lambent_core.function import Function
 
 
+def in_force(function: Function) -> int | None:
+    """What was refused is not, nor what is not brought about yet: then it is what was before."""
+    if generations.is_foreign(function) or generations.has_failed(function):
+        return function.status.reserved_concurrent_executions
+    return function.spec.reserved_concurrent_executions
+
+
 def reserved(functions: Iterable[Function], *, but: str = "") -> int:
-    """By all of them, or by all but the one of this name."""
-    return sum(each.spec.reserved_concurrent_executions or 0 for each in functions if each.name != but)
+    """In force, by all of them, or by all but the one of this name."""
+    return sum(in_force(each) or 0 for each in functions if each.name != but)
 
 
 def unreserved(account_concurrency: int, reserved: int) -> int:

@@ -117,6 +117,7 @@ async def _run(settings: ClusterSettings, listener: socket.socket, link: socket.
             dispatch=network.dispatch,
             logs_elsewhere=network.logs_elsewhere,
             images=registries,
+            namespace=settings.namespace,
         )
         platform = await _assemble(settings, backing, provider, reviewer, stack)
         pools.follow(platform, runtimes)

@@ -11,17 +11,21 @@ import msgspec
 from lambent_core.documents import PackageNotFound, PackageStore
 from lambent_core.errors import InvalidParameterValue, RequestEntityTooLarge
 from lambent_core.function import Code
-from lambent_core.package import Package, inspect_package, pack, stays_inside, unzipped_size
+from lambent_core.package import Package, inspect_package, pack, path_problems, unzipped_size
 
 
 class UnusableCode(Exception):
     """The message names the member of `spec` and says what is wrong with it."""
 
 
+class NotUploaded(UnusableCode):
+    """It may be there a moment later."""
+
+
 async def packed(packages: PackageStore, files: dict[str, str]) -> Package:
     """The package of inline files, kept. Raises UnusableCode."""
-    if outside := next((name for name in files if not stays_inside(name)), None):
-        raise UnusableCode(f"spec.code.inline: {outside} is no path of a file in the package.")
+    for problem in path_problems(files):
+        raise UnusableCode(f"spec.code.inline: {problem}.")
     data = await asyncio.to_thread(pack, files)
     try:
         package = await asyncio.to_thread(inspect_package, data)
@@ -48,8 +52,8 @@ async def measured(packages: PackageStore, code: Code) -> Code:
     return msgspec.structs.replace(code, unzipped_size=package.unzipped_size)
 
 
-def not_uploaded(sha256: str) -> UnusableCode:
-    return UnusableCode(
-        f"spec.code.sha256: there is no package {sha256}; PUT it to /lambent/v1/packages/{sha256} and apply it again, "
-        "or use `lambent apply`, which does both."
+def not_uploaded(sha256: str) -> NotUploaded:
+    return NotUploaded(
+        f"spec.code.sha256: there is no package {sha256}; PUT it to /lambent/v1/packages/{sha256}, "
+        "or use `lambent apply`, which does so."
     )

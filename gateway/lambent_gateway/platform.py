@@ -104,6 +104,8 @@ class Backing:
     logs_elsewhere: LogsElsewhere | None = None
     images: Images | None = None
     """Where functions' container images are looked up; None where no containers can run."""
+    namespace: str = "default"
+    """Where functions are on Kubernetes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ async def assemble(
         ids=new_request_id,
         settled=deployments.settled,
         images=backing.images,
+        namespace=backing.namespace,
         account=settings.server.account,
         region=settings.server.region,
         account_concurrency=settings.scaling.account_concurrency,

@@ -104,12 +104,12 @@ class Census:
         """Whether a gateway that counts has it (C5)."""
         return any(entry.counts and id in entry.agents for entry in self._gateways.values())
 
-    def init_error(self, function_uid: str, revision: str | None = None) -> str | None:
-        """Of one of its environments, or of one of this revision; None if none says of one."""
+    def init_error(self, function_uid: str, revision: str) -> str | None:
+        """Of one of its environments of this revision; None if none says of one."""
         ids = sorted(self.claimed_by(function_uid))
         counting = [entry.agents for entry in self._gateways.values() if entry.counts]
         agents = (told[id].told for id in ids for told in counting if id in told)
-        errors = (agent.init_error for agent in agents if revision in (None, agent.revision))
+        errors = (agent.init_error for agent in agents if agent.revision == revision)
         return next((error for error in errors if error), None)
 
     def pool_counts(self, pool: str) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """
 The only module that changes anything: does what plans say, through the Kubernetes API and the gateways' routes.
 
-What is not watched it asks for: published versions. There are many, with all that was published in them, and only making a pod needs one.
+What is not watched it asks for: published versions. There are many, with all that was published in them, and only
+making a pod needs one, or telling what keeps one from its pods.
 Pods that are to be given up, and functions for want of which one is, it asks for, too: watches may lag behind.
 """
 

@@ -26,7 +26,7 @@ from lambent_operator.plans.agent import (
     resize_refused,
     version_to_make,
 )
-from lambent_operator.plans.function import FunctionView, plan_function
+from lambent_operator.plans.function import FunctionView, plan_function, version_to_look_at
 from lambent_operator.plans.runtime_pool import RuntimePoolView, plan_runtime_pool
 from lambent_operator.resources import Function, Pod, RuntimePool, as_of_version
 from lambent_operator.troubles import VERSION_SECONDS, PoolTrouble, Trouble, Troubles, trouble_of_refusal
@@ -71,6 +71,8 @@ class Reconciler:
         self._troubles = Troubles()
         self._written: dict[Key, float] = {}
         """When a status was written last."""
+        self._versions_seen: dict[Key, float] = {}
+        """When a function's version in trouble was found to be there last."""
         self._resize_refused: dict[str, str] = {}
         """Uids of pods by their names."""
 
@@ -82,7 +84,7 @@ class Reconciler:
         if key.kind == "agent":
             again_seconds = await self._agent(key.name)
         elif key.kind == "function":
-            again_seconds = await self._do(key, self._function_plan(key))
+            again_seconds = await self._function(key)
         else:
             again_seconds = await self._do(key, self._runtime_pool_plan(key))
         self._metrics.seconds.labels(key.kind).observe(time.perf_counter() - began)
@@ -224,15 +226,31 @@ class Reconciler:
 
     # Functions and RuntimePools
 
-    def _function_plan(self, key: Key) -> Plan:
+    async def _function(self, key: Key) -> float | None:
+        view = self._function_view(key)
+        while view is not None and (version := version_to_look_at(view)) is not None:
+            await self._look_at_version(key, version)
+            view = self._function_view(key)
+        if view is None:
+            self._written.pop(key, None)
+            self._versions_seen.pop(key, None)
+            return None
+        return await self._do(key, plan_function(view, timestamp=self._timestamp()))
+
+    async def _look_at_version(self, key: Key, version: str) -> None:
+        if await self._cluster.function_version(f"{key.name}.{version}") is not None:
+            self._versions_seen[key] = self._clock()
+        else:
+            self._end_own_troubles(lambda own: (own.function, own.version) == (key.name, version))  # T5
+
+    def _function_view(self, key: Key) -> FunctionView | None:
         function = self._observation.functions.get(key.name)
         if function is None:
-            self._written.pop(key, None)
-            return Plan()
+            return None
         pool = self._pool_for(function)
         trouble, own = self._trouble_of(function, pool)
         away_since = self._census.away_since
-        view = FunctionView(
+        return FunctionView(
             function,
             pool,
             offered=() if pool is not None else self._observation.runtimes(),
@@ -240,17 +258,16 @@ class Reconciler:
             trouble_seconds=self._clock() - trouble.since if trouble is not None else 0.0,
             own_pods=own is not None,
             version=own.version if own is not None else None,
+            version_seconds=self._ago(self._versions_seen.get(key)),
             counts=self._census.counts(function.name),
             complete_seconds=self._ago(self._census.complete_since),
             away_seconds=None if away_since is None else self._waited(away_since, self._clock()),
             claims=any(self._is_there(id) for id in self._census.claimed_by(function.uid)),
-            init_error=self._census.init_error(function.uid),
+            init_error=self._census.init_error(function.uid, function.revision),
             rollout=self._census.rollout(function.name, function.revision),
-            rollout_error=self._census.init_error(function.uid, function.revision),
             pods=self._pods_of(function) if function.deleting else (),
             written_seconds=self._ago(self._written.get(key)),
         )
-        return plan_function(view, timestamp=self._timestamp())
 
     def _runtime_pool_plan(self, key: Key) -> Plan:
         pool = self._observation.runtime_pools.get((key.namespace, key.name))
@@ -287,7 +304,7 @@ class Reconciler:
     def _trouble_of(
         self, function: Function, pool: RuntimePool | None
     ) -> tuple[PoolTrouble | None, DedicatedPool | None]:
-        """The trouble that keeps it from environments, and the pool where it is of its own pods."""
+        """The trouble that keeps it from environments, else a version of it, and the pool where it is of its own pods."""
         own = []
         for name, trouble in list(self._troubles.pools.items()):
             found = dedicated_pools.parse(name)
@@ -296,13 +313,13 @@ class Reconciler:
             if found.version is not None and self._clock() - trouble.since >= VERSION_SECONDS:
                 self._troubles.end(name)  # T5
                 continue
-            # `$LATEST`'s comes first, then the newest version's: what is shown doesn't change with each that is tried again.
             own.append(((found.version is None, int(found.version or 0), trouble.since), trouble, found))
-        if own:
-            return max(own, key=lambda one: one[0])[1:]
-        if pool is None or function.pod is not None:
-            return None, None
-        return self._troubles.pools.get(pool.name), None
+        shared = None if pool is None or function.pod is not None else self._troubles.pools.get(pool.name)
+        # `$LATEST`'s comes first, then the newest version's: what is shown doesn't change with each that is tried again.
+        first = max(own, key=lambda one: one[0], default=None)
+        if first is not None and (shared is None or first[2].version is None):
+            return first[1:]
+        return shared, None
 
     def _end_trouble(self, agent: Agent | None) -> None:
         """T4: an agent of the pool connected after it failed."""

@@ -56,7 +56,7 @@ class Pod:
     trouble: Trouble | None = None
     """What keeps it from starting, by its own status."""
     ended: str = ""
-    """How it ended, in words; empty while it runs."""
+    """How it ended, in words, of which Kubernetes' own is the first; empty while it runs."""
     ran_seconds: float = 0.0
     """How long its agent's container ran, once it has ended."""
     resize_pending: str = ""
@@ -91,6 +91,7 @@ class Function:
     state_reason: str = ""
     last_update_status: str | None = None
     last_update_status_reason: str = ""
+    last_update_status_reason_code: str = ""
     observed_generation: int = 0
     """The generation that the gateway has brought about."""
     code_revision: int = 0
@@ -188,6 +189,7 @@ def parse_function(thing: Object) -> Function:
         state_reason=sys.intern(status.get("stateReason") or ""),
         last_update_status=status.get("lastUpdateStatus"),
         last_update_status_reason=status.get("lastUpdateStatusReason") or "",
+        last_update_status_reason_code=sys.intern(status.get("lastUpdateStatusReasonCode") or ""),
         observed_generation=status.get("observedGeneration", 0),
         code_revision=status.get("codeRevision", 0),
         conditions=_conditions(status),

@@ -5,7 +5,8 @@ Why environments can't be had, what to do about it, and how long a pool that fai
     T2  it is left alone the longer the more often it failed in a row, never longer than `BACK_OFF_SECONDS_MAX`
     T3  pods that fail together count once
     T4  the first agent of the pool that connects ends the trouble
-    T5  that of a published version ends by itself `VERSION_SECONDS` after it was met with: nobody changes a version, they turn from it
+    T5  that of a published version ends by itself `VERSION_SECONDS` after it was met with, and once the version is deleted: nobody
+        changes a version, they turn from it
     T6  for a pod that its agent gave up, or that somebody deleted, no pool is left alone: that says who was away a minute ago, or that
         a node is, and nothing of the next pod
 """

@@ -316,6 +316,31 @@ def test_examples_are_taken_once_their_code_is_uploaded(kubectl: Kubectl, docume
             function(pod={"envFrom": [{"prefix": "A"}]}), "exactly one of secretRef and configMapRef", id="no source"
         ),
         pytest.param(
+            function(pod={"serviceAccountName": "Not Valid"}),
+            "spec.pod.serviceAccountName: .*should match",
+            id="no service account's name",
+        ),
+        pytest.param(
+            function(pod={"runtimeClassName": "A B"}),
+            "spec.pod.runtimeClassName: .*should match",
+            id="no runtime class' name",
+        ),
+        pytest.param(
+            function(pod={"envFrom": [{"secretRef": {"name": "A B"}}]}),
+            r"spec.pod.envFrom\[0\].secretRef.name: .*should match",
+            id="no Secret's name",
+        ),
+        pytest.param(
+            function(pod={"envFrom": [{"configMapRef": {"name": "A B"}}]}),
+            r"spec.pod.envFrom\[0\].configMapRef.name: .*should match",
+            id="no ConfigMap's name",
+        ),
+        pytest.param(
+            function(pod={"imagePullSecrets": ["A B"]}),
+            r"spec.pod.imagePullSecrets\[0\]: .*should match",
+            id="no pull secret's name",
+        ),
+        pytest.param(
             function(functionName="my function"),
             r"spec.functionName: .*\[a-zA-Z0-9-_\]\{1,64\}",
             id="a name with a space",
@@ -327,18 +352,22 @@ def test_examples_are_taken_once_their_code_is_uploaded(kubectl: Kubectl, docume
         ),
         pytest.param(function("a" * 64), "metadata.name: Too long: may not be more than 63", id="a long name"),
         pytest.param(function(memroySize=1), 'unknown field "spec.memroySize"', id="a slip"),
-        pytest.param(version("hello.2"), "metadata.name is FUNCTION.VERSION", id="another version's name"),
-        pytest.param(version("hello"), "metadata.name is FUNCTION.VERSION", id="no version in the name"),
+        pytest.param(version("hello.2"), "metadata.name: hello.2 is not FUNCTION.VERSION", id="another version's name"),
+        pytest.param(version("hello"), "metadata.name: hello is not FUNCTION.VERSION", id="no version in the name"),
         pytest.param(version(version=0), "spec.version: .* greater than or equal to 1", id="version 0"),
         pytest.param(
             version(function={"runtime": "python3.11", "handler": "a.b", "code": CODE}),
             "the code of a version is a package in the platform's store",
             id="a version's code inline",
         ),
-        pytest.param(alias("hello.other"), "metadata.name is FUNCTION.ALIAS", id="another alias' name"),
-        pytest.param(alias("live"), "metadata.name is FUNCTION.ALIAS", id="no function in the name"),
+        pytest.param(
+            alias("hello.other"), "metadata.name: hello.other is not FUNCTION.ALIAS", id="another alias' name"
+        ),
+        pytest.param(alias("live"), "metadata.name: live is not FUNCTION.ALIAS", id="no function in the name"),
         pytest.param(alias("hello.7", name="7"), "spec.name: ", id="a number for an alias"),
         pytest.param(alias(functionVersion="live"), "spec.functionVersion: ", id="an alias of an alias"),
+        pytest.param(alias(functionVersion="0"), "spec.functionVersion: .*should match", id="an alias of version 0"),
+        pytest.param(alias(functionVersion="02"), "spec.functionVersion: .*should match", id="a number with a zero"),
         pytest.param(
             alias(routingConfig={"additionalVersionWeights": {"2": 0.1, "3": 0.1}}),
             "additionalVersionWeights: Too many: 2: must have at most 1 item",
@@ -364,8 +393,8 @@ def test_examples_are_taken_once_their_code_is_uploaded(kubectl: Kubectl, docume
             r"\$LATEST is not supported for an alias pointing to more than 1 version",
             id="a share of $LATEST",
         ),
-        pytest.param(layer("deps.2"), "metadata.name is NAME.VERSION", id="another layer version's name"),
-        pytest.param(layer("other.1"), "metadata.name is NAME.VERSION", id="another layer's name"),
+        pytest.param(layer("deps.2"), "metadata.name: deps.2 is not NAME.VERSION", id="another layer version's name"),
+        pytest.param(layer("other.1"), "metadata.name: other.1 is not NAME.VERSION", id="another layer's name"),
         pytest.param(layer(code={}), "spec.code.inline: Required value", id="a layer without code"),
         pytest.param(
             layer(code={"path": "."}), "spec.code.path: .*only the lambent command reads folders", id="a layer's path"
@@ -377,6 +406,15 @@ def test_examples_are_taken_once_their_code_is_uploaded(kubectl: Kubectl, docume
             id="a layer's architecture",
         ),
         pytest.param(pool(runtimes=[]), "spec.runtimes: .* should have at least 1 items", id="no runtime offered"),
+        pytest.param(pool(image="A B"), "spec.image: .*should match", id="no image of a pool"),
+        pytest.param(
+            pool(imagePullSecrets=["A B"]),
+            r"spec.imagePullSecrets\[0\]: .*should match",
+            id="no name of a pool's pull secret",
+        ),
+        pytest.param(
+            pool(runtimeClassName="A B"), "spec.runtimeClassName: .*should match", id="no runtime class of a pool"
+        ),
         pytest.param(pool(size=-1), "spec.size: .* greater than or equal to 0", id="a negative pool"),
         pytest.param(pool(resources={"requests": {"cpu": "much"}}), "spec.resources.requests.cpu: ", id="no quantity"),
         pytest.param(pool(protocol="http"), 'spec.protocol: Unsupported value: "http"', id="a protocol"),

@@ -34,12 +34,13 @@ from lambent_core.manifest import (
 
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=40)
+FILES = st.dictionaries(st.from_regex(r"([a-z]{1,5}/){0,2}[a-z]{1,5}\.py", fullmatch=True), TEXT, max_size=3)
 VARIABLES = st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9]{1,10}", fullmatch=True), TEXT, max_size=5)
 
 SPECS = st.builds(
     FunctionSpec,
     function_name=st.none() | st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True),
-    code=st.builds(Code, inline=TEXT) | st.builds(Code, path=TEXT) | st.just(Code(sha256="0f" * 32, size=9)),
+    code=st.builds(Code, inline=TEXT | FILES) | st.builds(Code, path=TEXT) | st.just(Code(sha256="0f" * 32, size=9)),
     runtime=st.just("python3.11"),
     handler=st.just("app.handler"),
     description=TEXT,
@@ -54,7 +55,7 @@ SPECS = st.builds(
 
 LAYER_MEMBERS = st.fixed_dictionaries(
     {
-        "code": st.builds(LayerCode, inline=st.dictionaries(TEXT, TEXT, max_size=3))
+        "code": st.builds(LayerCode, inline=FILES)
         | st.builds(LayerCode, path=TEXT)
         | st.just(LayerCode(sha256="0f" * 32)),
         "description": TEXT,

@@ -22,7 +22,7 @@ from lambent_operator.changes import (
 )
 from lambent_operator.manifests.pod import AgentSource, Link, amounts_for
 from lambent_operator.plans.agent import MISSING_SECONDS_MAX, AgentView, plan_agent
-from lambent_operator.plans.function import AWAY_SECONDS_MAX, FunctionView, plan_function
+from lambent_operator.plans.function import AWAY_SECONDS_MAX, VERSION_LOOK_SECONDS, FunctionView, plan_function
 from lambent_operator.resources import Function, GatewayPod, Pod, RuntimePool
 from lambent_operator.troubles import KINDS, PoolTrouble, Trouble
 from tests.unit.operator.things import POOL, WAITING, function
@@ -158,9 +158,10 @@ def function_views(draw: st.DrawFn) -> FunctionView:
         trouble_seconds=draw(SPANS),
         own_pods=draw(st.booleans()),
         version=draw(st.none() | st.just("1")),
+        version_seconds=draw(st.none() | st.floats(0, VERSION_LOOK_SECONDS, exclude_max=True)),
         counts=EnvironmentCounts(ready=draw(st.integers(0, 3))),
         rollout=draw(st.none() | st.builds(Rollout, st.just("f-1/4"), st.integers(0, 3), st.integers(0, 3))),
-        rollout_error=draw(st.none() | st.just("Runtime.ExitError")),
+        init_error=draw(st.none() | st.just("Runtime.ExitError")),
         complete_seconds=complete,
         away_seconds=None if complete is not None else away,
         claims=draw(st.booleans()),
@@ -182,13 +183,13 @@ def test_a_function_is_let_go_only_when_nothing_of_it_is_left(view: FunctionView
             case SetFinalizers(finalizers=finalizers):
                 assert set(finalizers) == set(view.function.finalizers) | {"lambent.dev/drain"}
             case WriteStatus(status=status):
-                assert not view.function.deleting
                 assert status.keys() == {"conditions", "environments", "replicas", "selector"}, "K4"
                 assert view.written_seconds is None or view.written_seconds >= 1.0, "F1"
                 said = {one["type"]: one["status"] for one in status["conditions"]}
+                assert not (view.function.deleting and said["Ready"] == "True")
                 if said.get("RolledOut") == "True":
                     rollout, function = view.rollout, view.function
-                    assert rollout is not None and not rollout.old and not view.rollout_error, "F4"
+                    assert rollout is not None and not rollout.old and not view.init_error, "F4"
                     assert rollout.updated >= function.wanted_replicas, "F4"
                     assert function.observed_generation == function.generation, "F4"
             case DeletePod(name):

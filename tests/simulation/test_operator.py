@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
 from lambent_core.census import AgentEntry, Rollout, Snapshot
 from lambent_core.function import EnvironmentCounts
 from lambent_kube.client import KubernetesError, Object
-from lambent_kube.resources import FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
+from lambent_kube.resources import EVENTS, FUNCTION_VERSIONS, FUNCTIONS, PODS, RUNTIME_POOLS, Resource
 from lambent_operator.changes import CreatePod
 from lambent_operator.cluster import Cluster, NotLeading
 from lambent_operator.leader import ACT_SECONDS
@@ -281,6 +282,94 @@ async def _broken_version() -> None:
     world.gateway.put(AgentEntry("own-7", "function/hello/v1", "wanted"))
     await asyncio.sleep(20.0)
     assert _message(world).startswith("Version 1: not found"), "the same as before, and told anew"
+    await _end(world)
+
+
+def test_the_trouble_of_a_version_is_no_trouble_of_its_function_and_goes_with_the_version() -> None:
+    virtual_time.run(_deleted_version())
+
+
+async def _deleted_version() -> None:
+    world = await _calm_world()
+    world.image_there = False
+    world.api.make(FUNCTIONS, function("hello"))
+    for number in (1, 2):
+        world.api.make(FUNCTION_VERSIONS, function_version("hello", number))
+        world.gateway.put(AgentEntry(f"own-{number}", f"function/hello/v{number}", "wanted"))
+    await asyncio.sleep(20.0)
+    assert _message(world).startswith("Version 2: not found")
+    assert [_condition(world, type)["status"] for type in ("Ready", "RolledOut")] == ["True", "True"]
+    world.api.remove(FUNCTION_VERSIONS, "hello.2")
+    await asyncio.sleep(8.0)
+    assert _message(world).startswith("Version 1: not found")
+    world.want(1)
+    await asyncio.sleep(20.0)
+    assert _message(world).startswith("not found"), "of the RuntimePool: it keeps the function itself from environments"
+    assert _condition(world, "Ready")["status"] == "False"
+    world.image_there = True
+    await asyncio.sleep(10.0)
+    world.want(1)
+    await asyncio.sleep(10.0)
+    assert _message(world).startswith("Version 1: not found")
+    world.api.remove(FUNCTION_VERSIONS, "hello.1")
+    await asyncio.sleep(8.0)
+    assert _environments_ready(world) == ("True", "Available")
+    await _end(world)
+
+
+def test_an_error_of_the_code_before_is_none_of_the_code_that_was_applied() -> None:
+    virtual_time.run(_put_right_before_any_call())
+
+
+async def _put_right_before_any_call() -> None:
+    world = await _claimed()
+    fails = world.gateway.agents["agent-1"]
+    world.gateway.put(msgspec.structs.replace(fails, init_error="Runtime.ImportModuleError"))
+    await asyncio.sleep(SETTLED_SECONDS)
+    assert _condition(world, "Initialized")["reason"] == "InitFailed"
+    world.api.change(FUNCTIONS, "hello", lambda thing: thing["metadata"].update(generation=2))
+    await asyncio.sleep(2.0)
+    settled = {"observedGeneration": 2, "codeRevision": 2}
+    world.api.change(FUNCTIONS, "hello", lambda thing: thing["status"].update(settled))
+    await asyncio.sleep(2.0)
+    assert _condition(world, "Initialized")["status"] == "Unknown"
+    world.release("agent-1")
+    await asyncio.sleep(2.0)
+    assert [_condition(world, type)["status"] for type in ("Initialized", "RolledOut")] == ["Unknown", "True"]
+    await _end(world)
+
+
+def test_a_function_whose_environment_is_evicted_is_told_once() -> None:
+    virtual_time.run(_evicted())
+
+
+async def _evicted() -> None:
+    world = await _claimed()
+    why = {"reason": "Evicted", "message": 'Usage of EmptyDir volume "tmp" exceeds the limit "520Mi". '}
+    world.gateway.remove("agent-1")
+    world.api.change(PODS, "agent-1", lambda pod: pod["status"].update(why, phase="Failed"))
+    await asyncio.sleep(10.0)
+    assert world.api.names(PODS) == set()
+    (event,) = (one for one in world.api.of(EVENTS) if one["type"] == "Warning")
+    assert (event["reason"], event["regarding"]["name"]) == ("EnvironmentEvicted", "hello")
+    assert "520Mi" in event["note"]
+    await _end(world)
+
+
+def test_a_function_that_is_being_deleted_is_not_ready_while_an_environment_runs() -> None:
+    virtual_time.run(_draining())
+
+
+async def _draining() -> None:
+    world = await _claimed()
+    world.api.delete_function("hello")
+    await asyncio.sleep(5.0)
+    ready = _condition(world, "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "Deleting") and ready["message"].endswith("1 left.")
+    assert _condition(world, "CodeReady")["status"] == "True"
+    world.release("agent-1")
+    await asyncio.sleep(10.0)
+    assert (world.api.names(PODS), world.api.names(FUNCTIONS)) == (set(), set())
     await _end(world)
 
 
@@ -730,6 +819,6 @@ def _message(world: World) -> str:
     return _condition(world)["message"]
 
 
-def _condition(world: World) -> dict[str, str]:
+def _condition(world: World, type: str = "EnvironmentsReady") -> dict[str, str]:
     (thing,) = world.api.of(FUNCTIONS)
-    return next(one for one in thing["status"]["conditions"] if one["type"] == "EnvironmentsReady")
+    return next(one for one in thing["status"]["conditions"] if one["type"] == type)

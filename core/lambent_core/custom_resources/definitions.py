@@ -54,7 +54,7 @@ _KINDS = (
             _Column("Ready", ".status.environments.ready", "integer"),
             _Column("Updated", ".status.environments.updated", "integer", wide=True),
             _Column("Busy", ".status.environments.busy", "integer"),
-            _Column("Concurrency", ".spec.reservedConcurrentExecutions", "integer"),
+            _Column("Concurrency", ".status.reservedConcurrentExecutions", "integer"),
             _Column("URL", ".status.url"),
             _Column("Handler", ".spec.handler", wide=True),
             _Column("Timeout", ".spec.timeout", "integer", wide=True),

@@ -40,6 +40,15 @@ def _text(text: str) -> str:
     return f"'{escaped}'"
 
 
+def _named(rule: str, wanted: str) -> Schema:
+    """What `metadata.name` must be."""
+    return _rule(
+        rule,
+        f"metadata.name is not {wanted}",
+        computed=f"'metadata.name: ' + self.metadata.name + {_text(f' is not {wanted}')}",
+    )
+
+
 def unchanged(member: str) -> str:
     """In CEL: that a member is what it was before."""
     return f"has(self.{member}) == has(oldSelf.{member}) && (!has(self.{member}) || self.{member} == oldSelf.{member})"
@@ -88,11 +97,7 @@ _ONLY_THE_COMMAND = _rule(
 
 RULES: dict[Place, list[Schema]] = {
     ("Function", ""): [
-        _rule(
-            f"self.metadata.name.matches({_LABEL})",
-            f"metadata.name is not {_DNS_LABEL.wanted}",
-            computed=f"'metadata.name: ' + self.metadata.name + {_text(f' is not {_DNS_LABEL.wanted}')}",
-        ),
+        _named(f"self.metadata.name.matches({_LABEL})", _DNS_LABEL.wanted),
         _rule(
             "(has(self.spec.functionName) ? self.spec.functionName : self.metadata.name) == "
             "(has(oldSelf.spec.functionName) ? oldSelf.spec.functionName : oldSelf.metadata.name)",
@@ -155,10 +160,10 @@ RULES: dict[Place, list[Schema]] = {
         _rule("has(self.secretRef) != has(self.configMapRef)", "exactly one of secretRef and configMapRef is wanted")
     ],
     ("FunctionVersion", ""): [
-        _rule(
+        _named(
             f"self.metadata.name.matches({_VERSIONS_NAME}) && "
             "int(self.metadata.name.find('[0-9]+$')) == self.spec.version",
-            "metadata.name is FUNCTION.VERSION: the name of the Function resource, a dot, and spec.version",
+            "FUNCTION.VERSION: the name of the Function resource, a dot, and spec.version",
         )
     ],
     ("FunctionVersionSpec", ""): [
@@ -171,10 +176,10 @@ RULES: dict[Place, list[Schema]] = {
         ),
     ],
     ("FunctionAlias", ""): [
-        _rule(
+        _named(
             f"self.metadata.name.matches({_QUALIFIED_NAME}) && "
             f"(!self.spec.name.matches({_LABEL}) || self.metadata.name.endsWith('.' + self.spec.name))",
-            "metadata.name is FUNCTION.ALIAS: the name of the Function resource, a dot, and spec.name "
+            "FUNCTION.ALIAS: the name of the Function resource, a dot, and spec.name "
             "(or a name made of it, where that is no DNS label)",
         )
     ],
@@ -197,12 +202,11 @@ RULES: dict[Place, list[Schema]] = {
         ),
     ],
     ("LayerVersion", ""): [
-        _rule(
+        _named(
             f"self.metadata.name.matches({_VERSIONS_NAME}) && "
             "int(self.metadata.name.find('[0-9]+$')) == self.spec.version && "
             f"(!self.spec.layerName.matches({_LABEL}) || self.metadata.name.startsWith(self.spec.layerName + '.'))",
-            "metadata.name is NAME.VERSION: spec.layerName (or a name made of it, where that is no DNS label), a dot, and "
-            "spec.version",
+            "NAME.VERSION: spec.layerName (or a name made of it, where that is no DNS label), a dot, and spec.version",
         )
     ],
     ("LayerVersionSpec", ""): [_never(member, ANOTHER_LAYER_VERSION) for member in _PUBLISHED],

@@ -13,7 +13,7 @@ import msgspec
 from lambent_core import deployment, manifest
 from lambent_core.caller import Caller
 from lambent_core.errors import AccessDenied, InvalidParameterValue, ResourceNotFound
-from lambent_core.function import Code, Function, FunctionSpec
+from lambent_core.function import Code, Function, FunctionSpec, Metadata
 from lambent_core.images import is_image, still_known
 from lambent_core.package import inline_files, pack
 from lambent_core.rest_json import from_base64
@@ -33,6 +33,7 @@ async def apply_manifest(parts: Parts, name: str, document: Any, *, caller: Call
         raise InvalidParameterValue("; ".join(map(str, error.problems))) from None
     if name not in (wanted.name, wanted.metadata.name):
         raise InvalidParameterValue(f"metadata.name: the manifest is of {wanted.name}, the address of {name}")
+    check_namespace(parts, wanted.metadata)
     before = parts.functions.get(wanted.name)
     if before is not None and before.spec.package_type != wanted.spec.package_type:
         raise InvalidParameterValue(
@@ -58,7 +59,9 @@ async def _update(parts: Parts, wanted: Function, spec: FunctionSpec, caller: Ca
         if applied.status.code_revision != function.status.code_revision:
             applied = deploy.with_layers(parts, applied, caller=caller)
         metadata = msgspec.structs.replace(
-            applied.metadata, labels=wanted.metadata.labels, annotations=wanted.metadata.annotations
+            applied.metadata,
+            labels=applied.metadata.labels | wanted.metadata.labels,
+            annotations=applied.metadata.annotations | wanted.metadata.annotations,
         )
         return msgspec.structs.replace(applied, metadata=metadata)
 
@@ -109,6 +112,15 @@ async def _code(parts: Parts, wanted: Function, before: Function | None, packed:
         return deploy.code_of(await deploy.store_package(parts, packed))
     except InvalidParameterValue as error:
         raise InvalidParameterValue(f"spec.code: {error.message}") from None
+
+
+def check_namespace(parts: Parts, metadata: Metadata) -> None:
+    """Raises InvalidParameterValue for a namespace that is not the functions'. `default` is also what no namespace is read as."""
+    if metadata.namespace not in ("default", parts.namespace):
+        raise InvalidParameterValue(
+            f"metadata.namespace: functions and layer versions are in {parts.namespace} here, "
+            f"not in {metadata.namespace}: leave it out"
+        )
 
 
 def take_zip(document: Any) -> bytes | None:

@@ -13,7 +13,7 @@ from lambent_core.errors import InvalidParameterValue, ResourceConflict
 from lambent_core.layers import LayerVersion
 from lambent_core.package import Package, pack
 from lambent_gateway.api import deploy
-from lambent_gateway.api.apply import take_zip
+from lambent_gateway.api.apply import check_namespace, take_zip
 from lambent_gateway.api.calls import Parts
 
 Result = Literal["created", "unchanged"]
@@ -34,6 +34,7 @@ async def apply_layer_version(parts: Parts, layer: str, number: int, document: A
         raise InvalidParameterValue(
             f"metadata.name: the manifest is of {wanted.reference.short}, the address of {layer}:{number}"
         )
+    check_namespace(parts, wanted.metadata)
     package = await _package(parts, wanted, zipped)
     new = layers.stored(wanted.metadata, wanted.spec, package, uid=parts.ids(), now=parts.clock.time())
     try:

@@ -97,6 +97,8 @@ class Parts:
     """Where images are looked up; None where no containers can run."""
     account: str = LOCAL_ACCOUNT
     region: str = DEFAULT_REGION
+    namespace: str = "default"
+    """Where functions are on Kubernetes."""
     account_concurrency: int = ACCOUNT_CONCURRENCY
     reserving: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from the look at what the account has left to the end of the write that reserves of it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lambent_core import limits, reservations
+from lambent_core import deployment, limits, reservations
 from lambent_core.errors import InvalidParameterValue
 from lambent_core.function import Function
 from lambent_core.names import Target
@@ -29,16 +29,16 @@ async def put_function_concurrency(call: Call) -> Mapping[str, Any]:
     call.existing(Target(target.name, "$LATEST"))
     async with call.parts.reserving:
         deploy.check_reservation(call.parts, target.name, wanted)
-        await call.change(target, lambda function: _reserving(function, wanted))
+        await _reserve(call, target, wanted)
     return {"ReservedConcurrentExecutions": wanted}
 
 
 async def get_function_concurrency(call: Call) -> Mapping[str, Any]:
-    return {"ReservedConcurrentExecutions": call.existing(call.target).spec.reserved_concurrent_executions}
+    return {"ReservedConcurrentExecutions": reservations.in_force(call.existing(call.target))}
 
 
 async def delete_function_concurrency(call: Call) -> Mapping[str, Any]:
-    await call.change(_unqualified(call), lambda function: _reserving(function, None))
+    await _reserve(call, _unqualified(call), None)
     return {}
 
 
@@ -68,7 +68,9 @@ def _unqualified(call: Call) -> Target:
     return target
 
 
-def _reserving(function: Function, wanted: int | None) -> Function:
-    return msgspec.structs.replace(
-        function, spec=msgspec.structs.replace(function.spec, reserved_concurrent_executions=wanted)
-    )
+async def _reserve(call: Call, target: Target, wanted: int | None) -> None:
+    def decide(function: Function) -> Function:
+        spec = msgspec.structs.replace(function.spec, reserved_concurrent_executions=wanted)
+        return deployment.amended(function, spec, now=call.parts.clock.time())
+
+    await call.change(target, decide)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lambent_core import configuration, deployment
+from lambent_core import configuration, deployment, reservations
 from lambent_core.errors import InvalidParameterValue
 from lambent_core.function import Code, Function, FunctionSpec
 from lambent_core.function_rules import NOT_WITH_A_ZIP
@@ -39,15 +39,15 @@ async def create_function(call: Call) -> Mapping[str, Any]:
 async def get_function(call: Call) -> Mapping[str, Any]:
     target = call.target
     function, version = call.version(target)
-    spec = call.existing(Target(target.name)).spec
+    latest = call.existing(Target(target.name))
     answer: dict[str, Any] = {
         "Configuration": configuration.configuration(function, call.caller, target.qualifier, version=version),
         "Code": configuration.code_location(function.spec.code, call.package_url),
     }
-    if spec.tags:
-        answer["Tags"] = spec.tags
-    if spec.reserved_concurrent_executions is not None:
-        answer["Concurrency"] = {"ReservedConcurrentExecutions": spec.reserved_concurrent_executions}
+    if latest.spec.tags:
+        answer["Tags"] = latest.spec.tags
+    if (reserved := reservations.in_force(latest)) is not None:
+        answer["Concurrency"] = {"ReservedConcurrentExecutions": reserved}
     return answer
 
 

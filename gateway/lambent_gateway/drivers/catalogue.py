@@ -12,7 +12,7 @@ from typing import assert_never
 
 import structlog
 
-from lambent_core import images
+from lambent_core import images, reservations
 from lambent_core.admission import Admission
 from lambent_core.documents import Document
 from lambent_core.errors import InvalidRuntime, LambdaError, ResourceConflict
@@ -120,7 +120,7 @@ class Catalogue:
                 self._invoker.routing.remove_alias(name, alias_name)
 
     def _changed(self, function: Function) -> None:
-        self._admission.reserve(function.name, function.spec.reserved_concurrent_executions)
+        self._admission.reserve(function.name, reservations.in_force(function))
         self._invoker.idle_for(function.name, function.spec.idle_seconds)
         self._invoker.share_pods(function.name, function.spec.environments_per_pod)
         status = function.status

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from lambent_core import deployment, generations, images, layers, limits, reservations
+from lambent_core.awaited import LAYER_NOT_FOUND, PACKAGE_NOT_FOUND, RESERVATION_TOO_LARGE
 from lambent_core.caller import Caller
 from lambent_core.documents import Document, DocumentConflict, DocumentStore, PackageStore
 from lambent_core.errors import AccessDenied, InvalidParameterValue, ServiceUnavailable
@@ -19,13 +20,13 @@ from lambent_core.function_names import FunctionNames
 from lambent_core.generations import Problem
 from lambent_core.images import ImageProblem, Images
 from lambent_core.layer_names import LayerReference, document_name
-from lambent_core.layers import LayerVersion
+from lambent_core.layers import LayerNotFound, LayerVersion
 from lambent_core.package import inline_files
 from lambent_gateway import code_packages
 from lambent_gateway.clock import Clock
-from lambent_gateway.code_packages import UnusableCode
+from lambent_gateway.code_packages import NotUploaded, UnusableCode
+from lambent_gateway.drivers.code_looks import CodeLooks
 from lambent_gateway.drivers.following import Following
-from lambent_gateway.drivers.image_looks import ImageLooks
 from lambent_gateway.images import with_image
 
 log = structlog.get_logger(__name__)
@@ -64,9 +65,9 @@ class Deployments:
         self._images = images
         self._following = Following(documents, self._changed, self._settle)
         self._again: set[str] = set()
-        """Functions whose last change is brought about anew if it failed: a layer, an image or the name that it lacked can be had."""
+        """Functions whose last change is brought about anew if it failed: what it lacked can be had, as a layer, its name or its code."""
         self._names = FunctionNames()
-        self._looks = ImageLooks(self._image_of, self._bring_about_anew)
+        self._looks = CodeLooks(self._code_of, self._bring_about_anew)
         self._own: set[str] = set()
         """Revisions that are being written here."""
 
@@ -86,6 +87,10 @@ class Deployments:
         self._names.changed(old, new)
         if isinstance(old, Function) and new is None and (heir := self._names.get(old.name)) is not None:
             self._bring_about_anew(heir.metadata.name)
+        if isinstance(old, Function) and _reserves_less(old, new):
+            for function in self._names.all():
+                if generations.awaits_room(function):
+                    self._bring_about_anew(function.metadata.name)
         self._looks.changed(old, new, soon=isinstance(new, Function) and new.status.revision_id in self._own)
         match new:
             case Function() if deployment.is_unsettled(new):
@@ -145,14 +150,18 @@ class Deployments:
         if outcome is None:
             try:
                 found = self._layers_of(function)
-                outcome = await self._code_of(function)
+                outcome = await self._code_of(function.spec, function.status.code)
                 if found:
                     outcome = await code_packages.measured(self._packages, outcome)
                     layers.check_size(outcome, found)
+            except NotUploaded as error:
+                outcome = Problem(PACKAGE_NOT_FOUND, str(error))
             except UnusableCode as error:
                 outcome = Problem("InvalidZipFileException", str(error))
             except ImageProblem as problem:
                 outcome = Problem(problem.code, problem.message)
+            except LayerNotFound as error:
+                outcome = Problem(LAYER_NOT_FOUND, f"spec.layers: {error.message}")
             except (InvalidParameterValue, AccessDenied) as error:
                 outcome = Problem("InvalidConfiguration", f"spec.layers: {error.message}")
         return generations.brought_about(
@@ -172,18 +181,19 @@ class Deployments:
         if wanted is None:
             return None
         problem = reservations.problem(self._names.all(), function.name, wanted, self._account_concurrency)
-        return Problem("InvalidConfiguration", f"spec.reservedConcurrentExecutions: {problem}") if problem else None
+        if problem is None:
+            return None
+        return Problem(RESERVATION_TOO_LARGE, f"spec.reservedConcurrentExecutions: {problem}")
 
-    async def _code_of(self, function: Function) -> Code:
+    async def _code_of(self, spec: FunctionSpec, before: Code | None) -> Code:
         """
-        What the code of a foreign change comes to: inline code is packed and kept, an image looked up.
+        What the code of a foreign change comes to, beside the code in force: inline code is packed and kept, an image looked up.
 
         Raises UnusableCode or ImageProblem.
         """
-        spec = function.spec
         code = spec.code
         if images.is_image(spec):
-            return await self._image_of(spec, function.status.code)
+            return await self._image_of(spec, before)
         if code.sha256 is not None:
             size = await self._packages.size(code.sha256)
             if size is None:
@@ -208,3 +218,8 @@ class Deployments:
 
     def _layer_version(self, reference: LayerReference) -> LayerVersion | None:
         return self._documents.get(LayerVersion, document_name(reference.name, reference.version))
+
+
+def _reserves_less(old: Function, new: Document | None) -> bool:
+    now = reservations.in_force(new) if isinstance(new, Function) else None
+    return (reservations.in_force(old) or 0) > (now or 0)

@@ -36,6 +36,13 @@ MISSING_SECONDS_MAX = 1.5 * AGENT_PATIENCE_SECONDS
 UNKNOWN_SECONDS_MAX = 5.0
 """A gateway may know of a resource before the operator does, as long as a watch is behind."""
 LOOK_AGAIN_SECONDS = 1.0
+_KILLED = {
+    "Evicted": ("EnvironmentEvicted", "Give its nodes more of what was short, or have the function use less of it."),
+    "OOMKilled": ("EnvironmentOutOfMemory", "Raise spec.memorySize, or have the function use less."),
+}
+"""Reason of an Event, and what to do, by the word that `Pod.ended` begins with."""
+_TMP_FULL = 'EmptyDir volume "tmp"'
+"""The kubelet's words where more was written to /tmp than fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +79,14 @@ def plan_agent(
 ) -> Plan:
     agent, pod = view.agent, view.pod
     if agent is None:
-        return _plan_missing(view)
+        return _plan_missing(view, namespace)
     if pod is not None and pod.deleting and agent.told.state != "wanted":
         return Plan()
     if agent.told.state != "wanted":
-        return _plan_connected(view, agent)
+        return _plan_connected(view, agent, namespace)
     if view.gateway is None:
         # By C3 it is not missing, and what it wants may be old: its pod goes if it has ended.
-        return _plan_missing(view)
+        return _plan_missing(view, namespace)
     if pod is None:
         return _plan_wanted(
             view, agent, view.gateway, namespace=namespace, link=link, source=source, pod_labels=pod_labels, now=now
@@ -135,12 +142,12 @@ def has_own_image(pool: str) -> bool:
     return own is not None and own.image is not None
 
 
-def _plan_missing(view: AgentView) -> Plan:
+def _plan_missing(view: AgentView, namespace: str) -> Plan:
     pod = view.pod
     if pod is None or pod.deleting:
         return Plan()
     if pod.finished:
-        return Plan([DeletePod(pod.name, pod.uid)])
+        return Plan([*_killed(pod, namespace), DeletePod(pod.name, pod.uid)])
     if view.missing_seconds is None:
         return Plan()
     if view.missing_seconds < MISSING_SECONDS_MAX:
@@ -237,12 +244,12 @@ def _plan_starting(view: AgentView, agent: Agent, pod: Pod) -> Plan:
     return Plan([failure] if pod.deleting else [failure, DeletePod(pod.name, pod.uid)])
 
 
-def _plan_connected(view: AgentView, agent: Agent) -> Plan:
+def _plan_connected(view: AgentView, agent: Agent, namespace: str) -> Plan:
     pod, function, told = view.pod, view.function, agent.told
     if pod is None:
         return Plan()
     if pod.finished:
-        return Plan([DeletePod(pod.name, pod.uid)])
+        return Plan([*_killed(pod, namespace), DeletePod(pod.name, pod.uid)])
     if told.state != "claimed" or function is None or function.uid != told.function_uid:
         return Plan()
     changes: list[Change] = []
@@ -256,6 +263,19 @@ def _plan_connected(view: AgentView, agent: Agent) -> Plan:
     if pod.resize_pending:
         changes.append(resize_refused(function.identity, pod, pod.resize_pending))
     return Plan(changes)
+
+
+def _killed(pod: Pod, namespace: str) -> list[Change]:
+    """Tells its function, if it was one's environment: nothing else would, once the pod is deleted."""
+    found = next((told for word, told in _KILLED.items() if pod.ended.startswith(word)), None)
+    if found is None or pod.function is None or pod.owner_uid is None:
+        return []
+    reason, advice = found
+    if _TMP_FULL in pod.ended:
+        advice = "Raise spec.ephemeralStorage.size, or have the function leave less in /tmp."
+    note = f"The pod {pod.name} ended: {pod.ended.rstrip('. ')}. {advice}"
+    function = Identity("Function", namespace, pod.function, pod.owner_uid)
+    return [Event(function, "Warning", reason, note, once=pod.uid)]
 
 
 def resize_refused(function: Identity, pod: Pod, why: str) -> Event:

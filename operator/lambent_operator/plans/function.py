@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from lambent_core.awaited import AWAITED
 from lambent_core.census import Rollout
 from lambent_core.conditions import Finding, as_written, condition_of, next_conditions, turned
 from lambent_core.function import Condition, EnvironmentCounts
@@ -31,6 +32,8 @@ WRITE_SECONDS_MIN = 1.0
 SETTLED_SECONDS = 10.0
 """After a gateway began to tell, its agents come back to it within seconds: until then fewer of them mean nothing."""
 AWAY_SECONDS_MAX = 120.0
+VERSION_LOOK_SECONDS = 5.0
+"""Versions are not watched: one whose trouble is shown is asked for so often."""
 CONDITIONS = ("Ready", "CodeReady", "EnvironmentsReady", "RolledOut", "Initialized")
 """That the operator writes; others may have conditions of their own beside them."""
 
@@ -52,6 +55,8 @@ class FunctionView:
     """The trouble is of pods that are its own: nobody else is told of it."""
     version: str | None = None
     """The published version that these pods are of."""
+    version_seconds: float | None = None
+    """Since a version in trouble was found to be there still; None: none has been."""
     counts: EnvironmentCounts = NONE
     """From the census."""
     complete_seconds: float | None = None
@@ -61,11 +66,9 @@ class FunctionView:
     claims: bool = False
     """An agent is claimed by it, in the census of a gateway that is connected or ready, or its pod is there."""
     init_error: str | None = None
-    """Why an environment of it could not be initialised, as Lambda names errors."""
+    """Why an environment of its current revision could not be initialised, as Lambda names errors."""
     rollout: Rollout | None = None
     """Of its current revision, from the census; None: a gateway does not tell."""
-    rollout_error: str | None = None
-    """`init_error` of an environment of the current revision."""
     pods: tuple[tuple[Pod, float | None], ...] = ()
     """Its pods, and for how long each is in no census; None: nobody can know, or it is in one."""
     written_seconds: float | None = None
@@ -75,13 +78,20 @@ class FunctionView:
 def plan_function(view: FunctionView, *, timestamp: str) -> Plan:
     function = view.function
     if function.deleting:
-        return _plan_drain(view) if labels.FINALIZER in function.finalizers else Plan()
+        return _plan_drain(view, timestamp) if labels.FINALIZER in function.finalizers else Plan()
     changes: list[Change] = []
     if labels.FINALIZER not in function.finalizers:
         changes.append(SetFinalizers(function.identity, function.version, (*function.finalizers, labels.FINALIZER)))
     status = _plan_status(view, timestamp)
-    waits = [status.again_seconds, None if view.version is None else VERSION_SECONDS - view.trouble_seconds]  # T5
-    return Plan(changes + status.changes, min((seconds for seconds in waits if seconds is not None), default=None))
+    return Plan(changes + status.changes, _soonest(status.again_seconds, _version_wait_seconds(view)))
+
+
+def version_to_look_at(view: FunctionView) -> str | None:
+    """The version in trouble, where it is time to ask whether it is there still: who plans must have asked (T5)."""
+    if view.function.deleting:
+        return None
+    late = view.version_seconds is None or view.version_seconds >= VERSION_LOOK_SECONDS
+    return view.version if late else None
 
 
 def findings(
@@ -91,18 +101,25 @@ def findings(
     trouble: PoolTrouble | None,
     version: str | None,
 ) -> list[Finding]:
-    """Ready first: that is what people look at. `version`: whose own pods are in trouble, where that is not `$LATEST`."""
-    code, environments = _code_ready(function), _environments_ready(function, pool, offered, trouble, version)
+    """
+    Ready first: that is what people look at. `version`: whose own pods are in trouble, where that is not `$LATEST`; the function can be
+    invoked all the same.
+    """
+    code = _code_ready(function)
+    environments = _environments_ready(function, pool, offered, trouble if version is None else None)
     unready = next((finding for finding in (code, environments) if finding.status != "True"), None)
     ready = (
         Finding("Ready", "True", "Active", "It can be invoked.")
         if unready is None
         else Finding("Ready", unready.status, unready.reason, unready.message)
     )
+    if trouble is not None and version is not None and environments.status == "True":
+        note = f"Version {version}: {trouble.trouble.note}"
+        environments = Finding("EnvironmentsReady", "False", trouble.trouble.reason, note)
     return [ready, code, environments]
 
 
-def _plan_drain(view: FunctionView) -> Plan:
+def _plan_drain(view: FunctionView, timestamp: str) -> Plan:
     function = view.function
     away = view.away_seconds is not None and view.away_seconds >= AWAY_SECONDS_MAX
     changes: list[Change] = []
@@ -125,18 +142,19 @@ def _plan_drain(view: FunctionView) -> Plan:
             )
         )
         changes.append(SetFinalizers(function.identity, function.version, finalizers))
-    return Plan(changes, min(waits, default=None))
+        return Plan(changes)
+    status = _plan_status(view, timestamp)
+    return Plan(changes + status.changes, _soonest(status.again_seconds, *waits))
 
 
 def _plan_status(view: FunctionView, timestamp: str) -> Plan:
     function = view.function
     settled, settle_seconds = _settled_counts(view)
     counts = settled or function.environments or NONE
-    found = findings(function, view.pool, view.offered, view.trouble, view.version)
     shown = tuple(condition for condition in function.conditions if condition.type in CONDITIONS)
     conditions = next_conditions(
         shown,
-        [*found, *_rolled_out(view, *found[1:], known=settled is not None), *_initialized(view)],
+        _found(view, known=settled is not None),
         generation=function.generation,
         timestamp=timestamp,
     )
@@ -153,6 +171,20 @@ def _plan_status(view: FunctionView, timestamp: str) -> Plan:
         "selector": selector,
     }
     return Plan([WriteStatus(function.identity, status), *_events(view, conditions, counts)], settle_seconds)
+
+
+def _found(view: FunctionView, *, known: bool) -> list[Finding]:
+    """`known`: which environments there are."""
+    if view.function.deleting:  # what else was found stays what it was: nothing is brought about any more
+        return [_deleting(view)]
+    ready, code, environments = findings(view.function, view.pool, view.offered, view.trouble, view.version)
+    rolled_out = _rolled_out(view, ready, code, known=known)
+    return [ready, code, environments, *rolled_out, *_initialized(view)]
+
+
+def _deleting(view: FunctionView) -> Finding:
+    message = f"It is being deleted, and goes once its environments have ended: {len(view.pods)} left."
+    return Finding("Ready", "False", "Deleting", message)
 
 
 def _settled_counts(view: FunctionView) -> tuple[EnvironmentCounts | None, float | None]:
@@ -173,12 +205,14 @@ def _code_ready(function: Function) -> Finding:
         return Finding("CodeReady", "Unknown", reason, message)
     if function.state == "Failed" or function.last_update_status == "Failed":
         why = function.last_update_status_reason if function.last_update_status == "Failed" else function.state_reason
-        message = f"{(why or 'The gateway refused it').rstrip('. ')}. Correct the manifest and apply it again."
+        awaited = function.last_update_status_reason_code in AWAITED
+        advice = "It is tried again by itself." if awaited else "Correct the manifest and apply it again."
+        message = f"{(why or 'The gateway refused it').rstrip('. ')}. {advice}"
         return Finding("CodeReady", "False", "CodeInvalid", message)
     if function.state != "Active" or function.last_update_status != "Successful":
         reason = "Creating" if function.state == "Pending" else "Updating"
         return Finding("CodeReady", "Unknown", reason, function.state_reason or "It is being brought about.")
-    stored = "Its image was found." if function.image else "Its package is stored and sound."
+    stored = "What runs in its image is known." if function.image else "Its package is stored and sound."
     return Finding("CodeReady", "True", "CodeStored", stored)
 
 
@@ -187,7 +221,6 @@ def _environments_ready(
     pool: RuntimePool | None,
     offered: Sequence[str],
     trouble: PoolTrouble | None,
-    version: str | None,
 ) -> Finding:
     if pool is None and not function.image:
         there = f"Runtimes that are offered: {', '.join(offered)}" if offered else "There is no RuntimePool at all"
@@ -196,13 +229,12 @@ def _environments_ready(
         )
         return Finding("EnvironmentsReady", "False", "RuntimeUnavailable", message)
     if trouble is not None:
-        whose = "" if version is None else f"Version {version}: "
-        return Finding("EnvironmentsReady", "False", trouble.trouble.reason, whose + trouble.trouble.note)
+        return Finding("EnvironmentsReady", "False", trouble.trouble.reason, trouble.trouble.note)
     source = f"come from the RuntimePool {pool.name}" if pool is not None else "are pods that run its image"
     return Finding("EnvironmentsReady", "True", "Available", f"Environments {source}.")
 
 
-def _rolled_out(view: FunctionView, code: Finding, environments: Finding, *, known: bool) -> list[Finding]:
+def _rolled_out(view: FunctionView, ready: Finding, code: Finding, *, known: bool) -> list[Finding]:
     """Nothing while it is not known which environments there are: what was found of an earlier generation stays known as that."""
     if code.status != "True":
         return [Finding("RolledOut", "False", code.reason, code.message)]
@@ -212,10 +244,10 @@ def _rolled_out(view: FunctionView, code: Finding, environments: Finding, *, kno
     if rollout is None:
         message = "A gateway of an earlier release does not tell which code its environments run."
         return [Finding("RolledOut", "Unknown", "NotTold", message)]
-    if view.rollout_error is not None:
-        return [Finding("RolledOut", "False", "InitFailed", _init_failed(view.rollout_error))]
-    if rollout.updated < wanted and environments.status != "True":
-        return [Finding("RolledOut", "False", environments.reason, environments.message)]
+    if view.init_error is not None:
+        return [Finding("RolledOut", "False", "InitFailed", _init_failed(view.init_error))]
+    if rollout.updated < wanted and ready.status != "True":
+        return [Finding("RolledOut", "False", ready.reason, ready.message)]
     if rollout.updated < wanted or rollout.old:
         total = max(rollout.updated + rollout.old, wanted)
         message = f"{rollout.updated} of {total} environments run the current code."
@@ -224,12 +256,23 @@ def _rolled_out(view: FunctionView, code: Finding, environments: Finding, *, kno
 
 
 def _initialized(view: FunctionView) -> list[Finding]:
-    """Only of a function whose code has failed to start: of others there is nothing to say."""
+    """
+    Only of a function whose code has failed to start: of others there is nothing to say. Nor before the gateway has taken up the
+    newest generation: environments are of code that may not be its.
+    """
+    function = view.function
+    if function.observed_generation != function.generation:
+        return []
     if view.init_error is not None:
         return [Finding("Initialized", "False", "InitFailed", _init_failed(view.init_error))]
-    failed = condition_of(view.function.conditions, "Initialized")
-    if failed is not None and failed.status == "False" and view.counts.ready:
+    last = condition_of(function.conditions, "Initialized")
+    if last is None or last.status == "True":
+        return []
+    if view.rollout is not None and view.rollout.updated:
         return [Finding("Initialized", "True", "Initialized", "Its code is initialised.")]
+    if last.observed_generation != function.generation:
+        message = "In an earlier generation its code failed while it was initialised; in this one it has not been started yet."
+        return [Finding("Initialized", "Unknown", "NotStarted", message)]
     return []
 
 
@@ -241,8 +284,10 @@ def _init_failed(error: str) -> str:
 
 
 def _events(view: FunctionView, conditions: tuple[Condition, ...], counts: EnvironmentCounts) -> list[Change]:
-    """On transitions alone: what was shown before is the function's own status."""
+    """On transitions alone: what was shown before is the function's own status. Of one that is being deleted its end is told."""
     function = view.function
+    if function.deleting:
+        return []
     once, about = str(function.version), function.identity
     events: list[Change] = []
     if turned(function.conditions, conditions, "Ready", "True"):
@@ -264,3 +309,14 @@ def _events(view: FunctionView, conditions: tuple[Condition, ...], counts: Envir
         note = "No execution environment is left; the next invocation starts one."
         events.append(Event(about, "Normal", "ScaledToZero", note, once))
     return events
+
+
+def _version_wait_seconds(view: FunctionView) -> float | None:
+    """Until the trouble of a published version ends by itself, or may be found to have ended (T5)."""
+    if view.version is None:
+        return None
+    return min(VERSION_SECONDS - view.trouble_seconds, VERSION_LOOK_SECONDS - (view.version_seconds or 0.0))
+
+
+def _soonest(*waits: float | None) -> float | None:
+    return min((seconds for seconds in waits if seconds is not None), default=None)

@@ -46,6 +46,14 @@ def test_nothing_is_applied_where_one_document_is_wrong(lambent: Lambent) -> Non
     assert lambent("describe", "m-good").returncode == 3
 
 
+def test_nothing_is_applied_where_inline_code_has_a_wrong_path(lambent: Lambent) -> None:
+    outside = manifest("m-bad", code={"inline": {"../x.py": ""}})
+    done = lambent("apply", "-f", "-", stdin=f"{manifest('m-good')}---\n{outside}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "stdin, document 2: spec.code.inline: ../x.py is no path of a file in the package" in done.stderr
+    assert lambent("describe", "m-good").returncode == 3
+
+
 def test_a_folder_and_a_zip_are_code_and_sent_once(lambent: Lambent, tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "app.py").write_text("def handler(event, context):\n    return 'folder'\n")

@@ -50,6 +50,10 @@ RULES = [
 ]
 
 
+def at(plural: str, path: str) -> Schema:
+    return next(schema for kind, place, schema in NODES if (kind, place) == (plural, path))
+
+
 def with_defaults(schema: Schema, value: Any) -> Any:
     """What the API server makes of a value."""
     if not isinstance(value, dict):
@@ -120,6 +124,43 @@ def test_rules_say_what_is_wrong_and_where(place: str, schema: Schema, rule: Sch
         at = at["properties"][member]
     used = re.findall(r"(?:self|oldSelf)\.(\w+)\b(?!\()", rule["rule"])
     assert set(used) <= {*schema.get("properties", {}), "metadata"}
+
+
+@pytest.mark.parametrize("plural", ["functions", "functionversions", "functionaliases", "layerversions"])
+def test_a_wrong_name_is_told(plural: str) -> None:
+    told = [rule.get("messageExpression", "") for place, _, rule in RULES if place == plural]
+    assert "'metadata.name: ' + self.metadata.name + ' is not " in told[0]
+
+
+@pytest.mark.parametrize(
+    ("plural", "path"),
+    [
+        ("functions", ".spec.pod.serviceAccountName"),
+        ("functions", ".spec.pod.runtimeClassName"),
+        ("functions", ".spec.pod.envFrom[].secretRef.name"),
+        ("functions", ".spec.pod.envFrom[].configMapRef.name"),
+        ("functions", ".spec.pod.imagePullSecrets[]"),
+        ("runtimepools", ".spec.imagePullSecrets[]"),
+        ("runtimepools", ".spec.runtimeClassName"),
+    ],
+)
+def test_names_of_other_objects_are_dns_subdomains(plural: str, path: str) -> None:
+    schema = at(plural, path)
+    assert (schema["minLength"], schema["maxLength"]) == (1, 253)
+    taken = {"a", "a-b", "a.b-c.0", "a" * 253}
+    refused = {"Not Valid", "A", "-a", "a-", ".a", "a.", "a..b", "a.-b", "a_b", ""}
+    assert {name for name in taken | refused if re.search(schema["pattern"], name)} == taken
+
+
+def test_the_image_of_a_pool_has_an_images_name() -> None:
+    assert at("runtimepools", ".spec.image")["pattern"] == at("functions", ".spec.code.imageUri")["pattern"]
+
+
+def test_an_alias_names_a_version_that_there_may_be() -> None:
+    pattern = at("functionaliases", ".spec.functionVersion")["pattern"]
+    assert pattern == r"^(\$LATEST|[1-9][0-9]*)$"
+    weights = at("functionaliases", ".spec.routingConfig.additionalVersionWeights")["x-kubernetes-validations"]
+    assert "^([1-9][0-9]*)$" in weights[0]["rule"]
 
 
 def test_each_reserved_variable_is_refused_by_name() -> None:

@@ -202,6 +202,29 @@ def test_other_settings_are_an_update(changes: dict[str, object]) -> None:
     assert (applied.status.code_revision, applied.status.last_update_status) == (2, "InProgress")
 
 
+def test_what_is_changed_beside_the_code_is_noted_when_code_changes_too() -> None:
+    function = active()
+    spec = with_spec(function, timeout=9, url=FunctionUrl(), reserved_concurrent_executions=5)
+    status = apply(function, spec).status
+    assert (status.last_update_status, status.reserved_concurrent_executions) == ("InProgress", 5)
+    assert status.url_id and status.url_created
+
+
+def test_only_a_reservation_that_is_changed_is_in_force_by_that() -> None:
+    function = made(msgspec.structs.replace(SPEC, reserved_concurrent_executions=5))
+    assert function.status.reserved_concurrent_executions == 5
+    refused = with_spec(function, reserved_concurrent_executions=901)
+    asked = msgspec.structs.replace(function, spec=refused)
+    assert (
+        deployment.amended(
+            asked, msgspec.structs.replace(refused, tags={"a": "b"}), now=NOW
+        ).status.reserved_concurrent_executions
+        == 5
+    )
+    smaller = msgspec.structs.replace(refused, reserved_concurrent_executions=7)
+    assert deployment.amended(asked, smaller, now=NOW).status.reserved_concurrent_executions == 7
+
+
 def test_a_url_is_dated_and_keeps_its_id() -> None:
     first = apply(active(), msgspec.structs.replace(SPEC, url=FunctionUrl())).status
     assert first.url_created == first.url_last_modified == "2026-11-24T02:09:06.250000Z"

@@ -21,6 +21,7 @@ from lambent_core.function import (
     Metadata,
     VpcConfig,
 )
+from lambent_core.function_rules import ENVIRONMENT_TOO_LONG
 from lambent_core.generations import Problem
 from lambent_core.layer_names import LayerReference
 
@@ -278,12 +279,18 @@ def test_what_the_schema_lets_through_and_lambda_does_not(members: dict[str, Any
     assert problem.code == code and text in problem.message
 
 
+def test_what_many_may_read_quotes_no_variable() -> None:
+    """AWS quotes them all to the caller who sent them; a `status` and Events are for more people."""
+    problem = generations.problem_of(msgspec.structs.replace(SPEC, environment=Environment({"KEY": "secret" * 1_000})))
+    assert problem is not None and problem.message == ENVIRONMENT_TOO_LONG
+
+
 def test_a_good_spec_has_no_problem() -> None:
     assert generations.problem_of(SPEC) is None
 
 
 DEPS = LayerReference("deps", 1)
-NO_LAYER = Problem("InvalidConfiguration", "spec.layers: Layer version deps:1 does not exist.")
+NO_LAYER = Problem("LayerNotFound", "spec.layers: Layer version deps:1 does not exist.")
 
 
 def test_a_layer_that_was_missed_is_awaited() -> None:
@@ -328,8 +335,8 @@ def test_an_image_that_the_api_looked_up_is_noted() -> None:
 )
 def test_an_image_that_could_not_be_had_is_awaited(outcome: Code | Problem, awaits: bool) -> None:
     """G6."""
-    assert generations.awaits_image(brought(function(1, IMAGE), outcome)) is awaits
-    assert not generations.awaits_image(function(1, IMAGE))
+    assert generations.awaits_code(brought(function(1, IMAGE), outcome)) is awaits
+    assert not generations.awaits_code(function(1, IMAGE))
 
 
 def test_what_a_failed_change_asked_for_is_what_was_seen_while_it_was_under_way() -> None:

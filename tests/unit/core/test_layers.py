@@ -178,6 +178,16 @@ def test_what_a_manifest_cannot_be() -> None:
     ]
 
 
+def test_files_of_a_layer_have_paths_of_their_own() -> None:
+    published = version()
+    files = LayerCode(inline={"../x.py": "", "a/b": "", "a": ""})
+    wrong = msgspec.structs.replace(published, spec=msgspec.structs.replace(published.spec, code=files))
+    assert list(layers.problems(wrong)) == [
+        ("spec.code.inline", "../x.py is no path of a file in the package"),
+        ("spec.code.inline", "a is a file and a folder at once"),
+    ]
+
+
 def test_a_manifest_says_the_same_as_what_is_published() -> None:
     published = version(Description="shared")
     assert layers.unchanged(published, msgspec.structs.replace(published.spec, code=LayerCode(path=".")), PACKAGE)

@@ -10,9 +10,12 @@ import msgspec
 import pytest
 
 from lambent_core import limits
+from lambent_core.bounds import BOUNDS
 from lambent_core.function import DEFAULT_ROLE, Code, Environment, Function, FunctionSpec, FunctionStatus, Metadata
-from lambent_core.manifest import ManifestError, Problem, export, parse
+from lambent_core.manifest import ManifestError, Problem, export, export_layer_version, parse, parse_layer_version
 from lambent_core.schema import manifest_schema
+
+OBJECT_NAME = BOUNDS["ObjectReference", "name"].wanted
 
 
 def document(**spec: Any) -> dict[str, Any]:
@@ -171,6 +174,30 @@ def test_wrong_documents(content: object, problem: Problem) -> None:
             '3 is a number, text is wanted: write it in quotes, "3"',
             id="one of several types, deep inside",
         ),
+        pytest.param(
+            {"code": {"inline": {"app.py": "", "../x.py": ""}}},
+            "spec.code.inline",
+            "../x.py is no path of a file in the package",
+            id="a file outside the package",
+        ),
+        pytest.param(
+            {"code": {"inline": "x"}, "handler": "../x.handler"},
+            "spec.code.inline",
+            "///x.py is no path of a file in the package",
+            id="a handler outside the package",
+        ),
+        pytest.param(
+            {"code": {"inline": {"a/b": "", "a": ""}}},
+            "spec.code.inline",
+            "a is a file and a folder at once",
+            id="a file and a folder at once",
+        ),
+        pytest.param(
+            {"code": {"inline": "x"}, "handler": None, "runtime": "provided.al2023"},
+            "spec.handler",
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+            id="inline code without a handler",
+        ),
         pytest.param({"timeout": 0}, "spec.timeout", "0 is outside 1 to 900 seconds", id="no time at all"),
         pytest.param({"timeout": 901}, "spec.timeout", "901 is outside 1 to 900 seconds", id="too much time"),
         pytest.param({"memorySize": 127}, "spec.memorySize", "127 is outside 128 to 10,240 MB", id="too little memory"),
@@ -272,6 +299,42 @@ def test_wrong_documents(content: object, problem: Problem) -> None:
             "spec.code.image",
             "the platform finds it out: give imageUri alone",
             id="what was found of an image",
+        ),
+        pytest.param(
+            {"pod": {"serviceAccountName": "Not Valid"}},
+            "spec.pod.serviceAccountName",
+            f'"Not Valid" is not {OBJECT_NAME}',
+            id="no service account's name",
+        ),
+        pytest.param(
+            {"pod": {"runtimeClassName": "A B"}},
+            "spec.pod.runtimeClassName",
+            f'"A B" is not {OBJECT_NAME}',
+            id="no runtime class' name",
+        ),
+        pytest.param(
+            {"pod": {"envFrom": [{"secretRef": {"name": "A B"}}]}},
+            "spec.pod.envFrom[0].secretRef.name",
+            f'"A B" is not {OBJECT_NAME}',
+            id="no Secret's name",
+        ),
+        pytest.param(
+            {"pod": {"envFrom": [{"configMapRef": {"name": "a..b"}}]}},
+            "spec.pod.envFrom[0].configMapRef.name",
+            f'"a..b" is not {OBJECT_NAME}',
+            id="no ConfigMap's name",
+        ),
+        pytest.param(
+            {"pod": {"imagePullSecrets": ["a", "A B"]}},
+            "spec.pod.imagePullSecrets[1]",
+            f'"A B" is not {OBJECT_NAME}',
+            id="no pull secret's name",
+        ),
+        pytest.param(
+            {"pod": {"serviceAccountName": "a" * 254}},
+            "spec.pod.serviceAccountName",
+            "254 characters are more than 253",
+            id="a long name of a service account",
         ),
         pytest.param(
             {"fileSystemConfigs": [{"arn": "a", "localMountPath": "/mnt/a"}]},
@@ -430,6 +493,41 @@ def test_an_export_is_what_apply_reads() -> None:
     }
     read = parse(exported, source="f")
     assert read.spec == msgspec.structs.replace(function.spec, code=Code(sha256="ab" * 32))
+
+
+LAST_APPLIED = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "left"), [(LAST_APPLIED, {}), (LAST_APPLIED | {"a": "b"}, {"annotations": {"a": "b"}})]
+)
+def test_what_kubectl_applied_last_is_neither_read_nor_exported(
+    annotations: dict[str, str], left: dict[str, Any]
+) -> None:
+    content = document() | {"metadata": {"name": "hello", "annotations": annotations}}
+    function = parse(content, source="f")
+    assert function.metadata == Metadata(name="hello", **left)
+    stored = msgspec.structs.replace(function, metadata=Metadata(name="hello", annotations=annotations))
+    assert export(stored)["metadata"] == {"name": "hello"} | left
+
+
+def test_what_kubectl_applied_last_is_no_part_of_a_layer_version() -> None:
+    metadata = {"name": "deps.1", "labels": {"team": "a"}}
+    spec = {"layerName": "deps", "version": 1, "code": {"sha256": "ab" * 32}}
+    content = {"apiVersion": "lambent.dev/v1", "kind": "LayerVersion", "metadata": metadata, "spec": spec}
+    noted = content | {"metadata": metadata | {"annotations": LAST_APPLIED}}
+    assert export_layer_version(parse_layer_version(noted, source="f")) == content
+
+
+def test_paths_of_a_layers_files_are_checked() -> None:
+    spec = {"layerName": "deps", "version": 1, "code": {"inline": {"../x.py": "", "a/b": "", "a": ""}}}
+    content = {"apiVersion": "lambent.dev/v1", "kind": "LayerVersion", "metadata": {"name": "deps.1"}, "spec": spec}
+    with pytest.raises(ManifestError) as caught:
+        parse_layer_version(content, source="f")
+    assert [str(problem) for problem in caught.value.problems] == [
+        "spec.code.inline: ../x.py is no path of a file in the package",
+        "spec.code.inline: a is a file and a folder at once",
+    ]
 
 
 def test_an_export_leaves_out_a_default_that_was_given() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from lambent_core import limits
 from lambent_core.errors import InvalidParameterValue, RequestEntityTooLarge
-from lambent_core.package import Package, inline_files, inspect_package, pack
+from lambent_core.package import Package, inline_files, inspect_package, pack, path_problems
 
 UNREADABLE = "Could not unzip uploaded file. Please check your file, then try to upload again."
 
@@ -75,6 +75,24 @@ def test_paths_out_of_the_folder_are_refused(name: str) -> None:
     with pytest.raises(InvalidParameterValue) as error:
         inspect_package(zipped({name: b""}))
     assert error.value.message == UNREADABLE
+
+
+@pytest.mark.parametrize("name", ["../x.py", "/x.py", "a/../x.py", "a\x00.py", "a/", "."])
+def test_what_names_no_file_of_the_package_is_no_path(name: str) -> None:
+    assert list(path_problems(["app.py", name])) == [f"{name} is no path of a file in the package"]
+
+
+def test_an_empty_text_is_no_path() -> None:
+    assert list(path_problems([""])) == ["an empty text is no path of a file in the package"]
+
+
+@pytest.mark.parametrize("names", [["a/b", "a"], ["a", "a/b/c"], ["./a/b", "a"]])
+def test_a_file_is_no_folder_of_other_files(names: list[str]) -> None:
+    assert list(path_problems(names)) == ["a is a file and a folder at once"]
+
+
+def test_files_beside_one_another_and_in_folders_have_paths() -> None:
+    assert list(path_problems(["a", "a.py", "b/a", "b/c/a", ".hidden", "b..c"])) == []
 
 
 @pytest.mark.parametrize("data", [b"", zipped({})], ids=["no bytes", "no files"])

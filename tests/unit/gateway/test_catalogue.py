@@ -324,7 +324,11 @@ async def test_reserved_concurrency_is_followed(world: World) -> None:
     first = function(reserved_concurrent_executions=7)
     world.catalogue.changed(None, first)
     assert world.admission.reserved == {"fn": 7}
-    world.catalogue.changed(first, None)
+    refused = msgspec.structs.replace(ACTIVE, last_update_status="Failed", reserved_concurrent_executions=7)
+    second = function(refused, reserved_concurrent_executions=901)
+    world.catalogue.changed(first, second)
+    assert world.admission.reserved == {"fn": 7}, "what was refused is not in force"
+    world.catalogue.changed(second, None)
     assert world.admission.reserved == {}
 
 

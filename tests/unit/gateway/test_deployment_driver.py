@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lambent_core import deployment, generations, layers, limits
+from lambent_core import deployment, generations, layers, limits, reservations
 from lambent_core.caller import Caller
 from lambent_core.documents import D, Document, StoreUnusable
 from lambent_core.function import (
@@ -30,8 +30,8 @@ from lambent_core.function import (
 )
 from lambent_core.images import ImageProblem, absent_image, denied_image, unsupported_image
 from lambent_core.package import Package
+from lambent_gateway.drivers.code_looks import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN
 from lambent_gateway.drivers.deployment import Deployments
-from lambent_gateway.drivers.image_looks import PAUSE_SECONDS_MAX
 from lambent_gateway.stores.base import Key
 from lambent_gateway.stores.memory import MemoryDocuments, MemoryPackages
 from tests.simulation import virtual_time
@@ -276,25 +276,71 @@ async def test_a_name_is_had_by_the_function_that_was_made_first_and_then_by_the
     assert rig.latest("later").status.state == "Active"
 
 
+async def test_a_reservation_that_was_refused_counts_nowhere_and_is_brought_about_once_there_is_room(rig: Rig) -> None:
+    """G8."""
+    rig.driver.start()
+    await rig.apply(reserved_concurrent_executions=500)
+    greedy = (await rig.apply("greedy", reserved_concurrent_executions=900)).status
+    assert (greedy.state, greedy.state_reason_code) == ("Failed", "ReservationTooLarge")
+    assert (await rig.apply(reserved_concurrent_executions=0, timeout=9)).status.last_update_status == "Successful"
+    await rig.driver.settled(rig.latest("greedy"))
+    assert rig.latest("greedy").status.state == "Active"
+    assert (await rig.apply(reserved_concurrent_executions=1)).status.last_update_status == "Failed"
+    assert reservations.in_force(rig.latest()) == 0
+    await rig.documents.delete(rig.latest("greedy"), rig.latest("greedy").metadata.resource_version)
+    await rig.driver.settled(rig.latest())
+    assert (rig.latest().status.last_update_status, reservations.in_force(rig.latest())) == ("Successful", 1)
+
+
 MISSING = "ef" * 32
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_package_that_comes_later_is_taken_up_by_itself(restarted: bool) -> None:
+    """G6. A gateway that has started since finds out by settling."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.driver.start()
+        await rig.apply(code=Code(sha256=MISSING))
+        assert rig.latest().status.state == "Failed"
+        before = rig.latest()
+        await asyncio.sleep(3_600)
+        assert rig.latest() == before, "nothing is written while it is looked for"
+        driver = rig.driver
+        if restarted:
+            await rig.driver.stop()
+            driver = rig.gateway("second")
+            driver.start()
+        await rig.packages.put(MISSING, b"zip")
+        await asyncio.sleep(PAUSE_SECONDS_MAX + 1 if restarted else PAUSE_SECONDS_MIN + 1)
+        assert rig.latest().status.state == "Active"
+        await driver.stop()
+
+    virtual_time.run(main())
 
 
 @pytest.mark.parametrize(
     ("members", "code", "text"),
     [
-        ({"code": Code(sha256=MISSING)}, "InvalidZipFileException", f"PUT it to /lambent/v1/packages/{MISSING}"),
+        ({"code": Code(sha256=MISSING)}, "PackageNotFound", f"PUT it to /lambent/v1/packages/{MISSING}"),
         ({"code": Code()}, "InvalidZipFileException", "spec.code: give the code as inline"),
         ({"runtime": "python2.7"}, "InvalidConfiguration", "python2.7"),
-        ({"layers": ["deps:1"]}, "InvalidConfiguration", "Layer version deps:1 does not exist"),
+        ({"layers": ["deps:1"]}, "LayerNotFound", "Layer version deps:1 does not exist"),
         ({"code": Code(inline={"../x.py": ""})}, "InvalidZipFileException", "spec.code.inline: ../x.py is no path"),
+        (
+            {"code": Code(inline={"a/b": "", "a": ""})},
+            "InvalidZipFileException",
+            "spec.code.inline: a is a file and a folder at once.",
+        ),
         ({"code": Code(inline={NOT_TEXT: "x.py is 7"})}, "InvalidZipFileException", "spec.code.inline: x.py is 7"),
         (
             {"reserved_concurrent_executions": 901},
-            "InvalidConfiguration",
+            "ReservationTooLarge",
             "spec.reservedConcurrentExecutions: Specified ReservedConcurrentExecutions for function decreases",
         ),
     ],
-    ids=["package", "no code", "runtime", "layer", "path", "not text", "reservation"],
+    ids=["package", "no code", "runtime", "layer", "path", "file and folder", "not text", "reservation"],
 )
 async def test_a_change_of_others_that_cannot_be(rig: Rig, members: dict[str, Any], code: str, text: str) -> None:
     """A new function fails; one that runs goes on with its last code (G3), until it is mended."""

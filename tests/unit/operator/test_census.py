@@ -225,11 +225,10 @@ def test_of_two_gateways_the_one_counts_that_has_it_furthest() -> None:
 
 def test_whose_code_does_not_start() -> None:
     census = connected(CLAIMED, AgentEntry("b", "p", "claimed", "hello", "f-1", "4", 128, "ImportError")).census
-    assert census.init_error("f-1") == "ImportError"
-    assert census.init_error("f-2") is None
+    assert census.init_error("f-2", "4") is None
     assert (census.init_error("f-1", "4"), census.init_error("f-1", "5")) == ("ImportError", None)
     census.changed(GATEWAY.name, Changes([], ["b"], {}), now=2.0)
-    assert census.init_error("f-1") is None
+    assert census.init_error("f-1", "4") is None
 
 
 def test_how_far_a_function_has_come_is_the_sum_of_what_gateways_tell() -> None:
@@ -268,7 +267,7 @@ def test_the_last_words_of_a_gateway_that_is_gone_do_not_count() -> None:
 
     def said() -> tuple[object, ...]:
         return (
-            census.counts("hello"), census.rollout("hello", "f-1/5"), census.pool_counts("p"), census.init_error("f-1"),
+            census.counts("hello"), census.rollout("hello", "f-1/5"), census.pool_counts("p"), census.init_error("f-1", "4"),
             census.is_current("a"),
         )  # fmt: skip
 
@@ -284,9 +283,9 @@ def test_the_last_words_of_a_gateway_that_is_gone_do_not_count() -> None:
     census.changed(GATEWAY.name, Changes([CLAIMED, AgentEntry("b", "p", "free")], [], ONE, rollouts), now=7.0)
     assert said() == (ONE["hello"], Rollout("f-1/5", 0, 1), (1, 0), None, True)
     census.connected(SECOND.name, snapshot(failed, AgentEntry("c", "p", "free")), now=8.0)
-    assert (census.init_error("f-1"), census.pool_counts("p")) == ("ImportError", (2, 0))
+    assert (census.init_error("f-1", "4"), census.pool_counts("p")) == ("ImportError", (2, 0))
     census.disconnected(SECOND.name, now=9.0)
-    assert (census.init_error("f-1"), census.pool_counts("p")) == (None, (1, 0))
+    assert (census.init_error("f-1", "4"), census.pool_counts("p")) == (None, (1, 0))
 
 
 def test_of_two_gateways_that_want_the_same_the_one_is_believed_that_is_there() -> None:

@@ -301,6 +301,37 @@ def test_a_pod_that_no_gateway_has_goes_when_agents_are_out_of_patience() -> Non
     assert plan(pod=None) == Plan()
 
 
+TMP = 'Evicted: Usage of EmptyDir volume "tmp" exceeds the limit "520Mi".'
+NODE = "Evicted: The node was low on resource: memory."
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason", "advice"),
+    [
+        (TMP, "EnvironmentEvicted", "Raise spec.ephemeralStorage.size, or have the function leave less in /tmp."),
+        (NODE, "EnvironmentEvicted", "Give its nodes more of what was short, or have the function use less of it."),
+        ("OOMKilled, exit code 137", "EnvironmentOutOfMemory", "Raise spec.memorySize, or have the function use less."),
+    ],
+    ids=["tmp", "node", "memory"],
+)
+def test_a_function_is_told_that_its_environment_was_killed_before_the_pod_goes(
+    ended: str, reason: str, advice: str
+) -> None:
+    killed = pod(phase="Failed", ended=ended, function="hello", owner_uid="f-1")
+    note = f"The pod a ended: {ended.rstrip('.')}. {advice}"
+    told = Plan([Event(FUNCTION_ID, "Warning", reason, note, once="p-a"), DeletePod("a", "p-a")])
+    assert plan(pod=killed) == told
+    assert plan(agent=claimed(), pod=killed, function=function()) == told
+
+
+def test_of_other_ends_and_of_pods_that_are_nobodys_no_function_is_told() -> None:
+    for ended in (
+        pod(phase="Succeeded", ended="Completed, exit code 0", function="hello", owner_uid="f-1"),
+        pod(phase="Failed", ended=TMP),
+    ):
+        assert plan(pod=ended) == Plan([DeletePod("a", "p-a")])
+
+
 def test_a_pools_name_says_whose_it_is() -> None:
     assert own_pool("function/hello/4") == own_pool("function/hello/v4") == "hello"
     assert own_pool("python3.11") is None

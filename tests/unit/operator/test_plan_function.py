@@ -7,7 +7,7 @@ import pytest
 from lambent_core.census import Rollout
 from lambent_core.function import Condition, EnvironmentCounts
 from lambent_operator.changes import DeletePod, Event, Plan, SetFinalizers, WriteStatus
-from lambent_operator.plans.function import FunctionView, plan_function
+from lambent_operator.plans.function import FunctionView, plan_function, version_to_look_at
 from lambent_operator.resources import Function
 from lambent_operator.troubles import PoolTrouble, Trouble
 from tests.unit.operator.things import FUNCTION_ID, NOW, POOL, WALL, function, pod
@@ -165,8 +165,29 @@ def test_conditions_of_somebody_else_are_theirs() -> None:
             "CodeInvalid",
             "Not a ZIP. Correct the manifest",
         ),
+        (
+            {
+                "last_update_status": "Failed",
+                "last_update_status_reason": "Layer version deps:1 does not exist.",
+                "last_update_status_reason_code": "LayerNotFound",
+            },
+            "False",
+            "CodeInvalid",
+            "deps:1 does not exist. It is tried again by itself.",
+        ),
+        (
+            {
+                "state": "Failed",
+                "last_update_status": "Failed",
+                "last_update_status_reason": "No answer.",
+                "last_update_status_reason_code": "ImageAccessDenied",
+            },
+            "False",
+            "CodeInvalid",
+            "No answer. It is tried again by itself.",
+        ),
     ],
-    ids=["new", "changed", "pending", "in progress", "failed", "update failed"],
+    ids=["new", "changed", "pending", "in progress", "failed", "update failed", "lacks a layer", "no registry"],
 )
 def test_code_that_is_not_ready(members: dict[str, Any], status: str, reason: str, words: str) -> None:
     told = says(plan(shown(**members)))
@@ -183,10 +204,27 @@ def test_code_that_fails_to_start_is_told_until_it_starts() -> None:
     assert (status, reason) == ("False", "InitFailed") and "Runtime.ImportModuleError" in message
     assert events(failing) == [("Warning", "InitFailed")]
     told = shown(conditions=(*SHOWN, condition("Initialized", "False", "InitFailed", message)))
-    assert plan(told, init_error="Runtime.ImportModuleError") == Plan()
+    assert events(plan(told, init_error="Runtime.ImportModuleError")) == []
     assert plan(told) == Plan(), "no environment, no news"
-    started = plan(told, counts=EnvironmentCounts(ready=1))
+    started = plan(told, counts=EnvironmentCounts(ready=1), rollout=Rollout(REVISION, updated=1, old=0))
     assert says(started)["Initialized"][:2] == ("True", "Initialized")
+
+
+def test_code_that_failed_to_start_says_nothing_of_what_was_applied_after_it() -> None:
+    failed = condition("Initialized", "False", "InitFailed", "ImportError", generation=2)
+    taking_up = says(plan(shown(conditions=(*SHOWN, failed), observed_generation=2), init_error="ImportError"))
+    assert taking_up["Initialized"] == one_of(failed), "the error is of the code before"
+    runs_old = {"counts": EnvironmentCounts(ready=1), "rollout": Rollout(REVISION, updated=0, old=1)}
+    for environments in ({}, runs_old):
+        applied = plan(shown(conditions=(*SHOWN, failed)), **environments)
+        assert says(applied)["Initialized"][:2] == ("Unknown", "NotStarted")
+    unknown = condition("Initialized", "Unknown", "NotStarted", says(applied)["Initialized"][2])
+    assert plan(shown(conditions=(*SHOWN, unknown))) == Plan()
+    again = plan(shown(conditions=(*SHOWN, unknown)), init_error="ImportError")
+    assert says(again)["Initialized"][:2] == ("False", "InitFailed")
+    assert events(again) == [("Warning", "InitFailed")]
+    starts = plan(shown(conditions=(*SHOWN, unknown)), rollout=Rollout(REVISION, updated=1, old=0))
+    assert says(starts)["Initialized"][:2] == ("True", "Initialized")
 
 
 def rolled_out(what: Function, updated: int, old: int, **members: Any) -> tuple[str, str, str]:
@@ -216,14 +254,8 @@ def test_code_is_rolled_out_once_no_other_runs_and_as_many_as_are_wanted_run_it(
 
 def test_new_code_that_fails_to_start_is_not_rolled_out() -> None:
     what, error = shown(wanted_replicas=2), "Runtime.ImportModuleError"
-    failing = says(plan(what, init_error=error, rollout=Rollout(REVISION, 2, 0), rollout_error=error))
+    failing = says(plan(what, init_error=error, rollout=Rollout(REVISION, 2, 0)))
     assert failing["RolledOut"] == failing["Initialized"] and failing["RolledOut"][:2] == ("False", "InitFailed")
-    assert "RolledOut" not in changed(plan(shown(), init_error=error)), "environments of the code before fail"
-
-
-def changed(what: Plan) -> set[str]:
-    """Conditions that are not what is shown already."""
-    return {type for type, says_now in says(what).items() if says_now not in [one_of(one) for one in SHOWN]}
 
 
 def one_of(one: Condition) -> tuple[str, str, str]:
@@ -293,10 +325,29 @@ def test_the_trouble_of_a_published_version_says_so_and_is_looked_at_again_when_
     told = plan(shown(), trouble=trouble, trouble_seconds=1.0, own_pods=True, version="3")
     assert says(told)["EnvironmentsReady"][2].startswith("Version 3: no Secret. Create the Secret")
     assert events(told) == [("Warning", "ConfigMissing")]
-    assert told.again_seconds == 599.0
+    assert told.again_seconds == 5.0, "the version may be deleted"
+    assert plan(shown(), trouble=trouble, trouble_seconds=598.0, version="3").again_seconds == 2.0
     assert plan(shown(), trouble=trouble, trouble_seconds=1.0, own_pods=True).again_seconds is None
     unsettled = {"environments": EnvironmentCounts(ready=2), "replicas": 2}
-    assert plan(shown(**unsettled), trouble=trouble, version="3", complete_seconds=4.0).again_seconds == 6.0
+    later = plan(shown(**unsettled), trouble=trouble, version="3", version_seconds=3.0, complete_seconds=9.0)
+    assert later.again_seconds == 1.0
+
+
+def test_the_trouble_of_a_published_version_keeps_its_function_from_nothing() -> None:
+    trouble = PoolTrouble(Trouble("ServiceAccountMissing", "gone"), failures=1, since=NOW, until=NOW + 2)
+    told = says(plan(shown(wanted_replicas=2), trouble=trouble, own_pods=True, version="700"))
+    assert told["EnvironmentsReady"][:2] == ("False", "ServiceAccountMissing")
+    assert told["Ready"] == ("True", "Active", "It can be invoked.")
+    assert told["RolledOut"] == ("False", "Updating", "0 of 2 environments run the current code.")
+    no_pool = says(plan(shown(), pool=None, trouble=trouble, own_pods=True, version="700"))
+    assert no_pool["Ready"] == no_pool["EnvironmentsReady"] and no_pool["Ready"][1] == "RuntimeUnavailable"
+
+
+def test_a_version_in_trouble_is_asked_for_every_five_seconds() -> None:
+    for seconds, asked in ((None, "3"), (4.9, None), (5.0, "3")):
+        assert version_to_look_at(FunctionView(shown(), POOL, version="3", version_seconds=seconds)) == asked
+    assert version_to_look_at(FunctionView(shown(), POOL)) is None
+    assert version_to_look_at(FunctionView(deleted(), POOL, version="3")) is None
 
 
 def test_scaling_is_told_at_its_ends() -> None:
@@ -328,6 +379,12 @@ def deleted(**members: Any) -> Function:
     return shown(**{"deleting": True, "finalizers": ("others/own", OUR_FINALIZER)} | members)
 
 
+def clears(what: Function, **members: Any) -> Plan:
+    """Without what is said meanwhile."""
+    done = plan(what, **members)
+    return Plan([change for change in done.changes if not isinstance(change, WriteStatus)], done.again_seconds)
+
+
 GONE = Plan(
     [
         Event(FUNCTION_ID, "Normal", "Deleted", "No environment of it is left; it is gone.", once="f-1"),
@@ -339,25 +396,40 @@ GONE = Plan(
 def test_a_deleted_function_goes_when_nothing_of_it_is_left() -> None:
     """F3."""
     assert plan(deleted()) == GONE
-    assert plan(deleted(), claims=True) == Plan()
-    assert plan(deleted(), complete_seconds=None) == Plan()
-    assert plan(deleted(), pods=((pod(deleting=True), None),)) == Plan()
+    assert clears(deleted(), claims=True) == Plan()
+    assert clears(deleted(), complete_seconds=None) == Plan()
+    assert clears(deleted(), pods=((pod(deleting=True), None),)) == Plan()
     assert plan(deleted(finalizers=("others/own",))) == Plan()
 
 
+def test_a_deleted_function_is_not_ready_and_says_what_it_waits_for() -> None:
+    """What else is shown stays: nothing of its newest generation, which the deletion made, is brought about."""
+    going, two = deleted(generation=4), ((pod(), None), (pod("b"), None))
+    told = plan(going, pods=two)
+    message = "It is being deleted, and goes once its environments have ended: 2 left."
+    unready = condition("Ready", "False", "Deleting", message, WALL, generation=4)
+    assert told == Plan([write(unready, CODE, ENVIRONMENTS, ROLLED_OUT)])
+    says_so = deleted(generation=4, conditions=(unready, CODE, ENVIRONMENTS, ROLLED_OUT))
+    assert plan(says_so, pods=two) == Plan()
+    one = plan(says_so, pods=two[:1])
+    assert says(one)["Ready"][2].endswith("ended: 1 left.")
+    assert plan(says_so, pods=two[:1], written_seconds=0.75) == Plan([], 0.25)
+    assert events(plan(deleted(environments=EnvironmentCounts(ready=1)), claims=True)) == []
+
+
 def test_its_pods_are_cleared_away_as_any_others() -> None:
-    assert plan(deleted(), pods=((pod(), None),)) == Plan()  # a gateway has it
-    assert plan(deleted(), pods=((pod(), 30.0), (pod("b"), 40.0))) == Plan([], 50.0)
-    assert plan(deleted(), pods=((pod(), 90.0),)) == Plan([DeletePod("a", "p-a")])
-    assert plan(deleted(), pods=((pod(phase="Failed"), None),)) == Plan([DeletePod("a", "p-a")])
-    assert plan(deleted(), pods=((pod(deleting=True), 90.0),)) == Plan()  # is on its way already
+    assert clears(deleted(), pods=((pod(), None),)) == Plan()  # a gateway has it
+    assert clears(deleted(), pods=((pod(), 30.0), (pod("b"), 40.0))) == Plan([], 50.0)
+    assert clears(deleted(), pods=((pod(), 90.0),)) == Plan([DeletePod("a", "p-a")])
+    assert clears(deleted(), pods=((pod(phase="Failed"), None),)) == Plan([DeletePod("a", "p-a")])
+    assert clears(deleted(), pods=((pod(deleting=True), 90.0),)) == Plan()  # is on its way already
 
 
 def test_without_any_gateway_it_goes_in_the_end() -> None:
     away = {"complete_seconds": None, "away_seconds": 119.0, "claims": True}
-    assert plan(deleted(), **away, pods=((pod(), None),)) == Plan([], 1.0)
+    assert clears(deleted(), **away, pods=((pod(), None),)) == Plan([], 1.0)
     away["away_seconds"] = 120.0
-    assert plan(deleted(), **away, pods=((pod(), None),)) == Plan([DeletePod("a", "p-a")])
+    assert clears(deleted(), **away, pods=((pod(), None),)) == Plan([DeletePod("a", "p-a")])
     assert plan(deleted(), **away) == GONE
 
 
@@ -370,7 +442,7 @@ def test_an_image_needs_no_pool() -> None:
     conditions = {one["type"]: (one["status"], one["message"]) for one in written.status["conditions"]}
     assert conditions == {
         "Ready": ("True", "It can be invoked."),
-        "CodeReady": ("True", "Its image was found."),
+        "CodeReady": ("True", "What runs in its image is known."),  # by a registry, or as the function says it itself
         "EnvironmentsReady": ("True", "Environments are pods that run its image."),
         "RolledOut": ("True", "All environments run the current code."),
     }

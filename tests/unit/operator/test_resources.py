@@ -153,6 +153,7 @@ def test_a_function() -> None:
             "stateReason": "Bad.",
             "lastUpdateStatus": "Failed",
             "lastUpdateStatusReason": "Worse.",
+            "lastUpdateStatusReasonCode": "ImageDeleted",
             "observedGeneration": 3,
             "codeRevision": 7,
             "conditions": [
@@ -180,6 +181,7 @@ def test_a_function() -> None:
         state_reason="Bad.",
         last_update_status="Failed",
         last_update_status_reason="Worse.",
+        last_update_status_reason_code="ImageDeleted",
         observed_generation=3,
         code_revision=7,
         conditions=(Condition(type="Ready", status="True", reason="R", last_transition_time="t"),),

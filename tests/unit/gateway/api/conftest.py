@@ -131,8 +131,8 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def make_api(*routers: APIRouter, containers: bool = False) -> Api:
-    """`containers`: as on Kubernetes, where images can run."""
+def make_api(*routers: APIRouter, containers: bool = False, namespace: str = "default") -> Api:
+    """`containers` and `namespace`: as on Kubernetes, where images can run and functions are in a namespace."""
     documents, packages, numbers, images = MemoryDocuments(), MemoryPackages(), count(), KnownImages()
     ids = lambda: f"id-{next(numbers)}"  # noqa: E731
     deployments = Deployments(
@@ -150,6 +150,7 @@ def make_api(*routers: APIRouter, containers: bool = False) -> Api:
         ids,
         api.deployments.settled,
         images if containers else None,
+        namespace=namespace,
     )
     api.app = build_app(parts, *routers)
     return api

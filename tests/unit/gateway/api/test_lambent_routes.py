@@ -8,9 +8,13 @@ import io
 import zipfile
 from typing import Any
 
+import msgspec
+
 from lambent_core import manifest
+from lambent_core.function import Function
 from lambent_core.layers import LayerVersion
 from lambent_core.schema import manifest_schema
+from tests.unit.gateway.api.conftest import make_api
 
 FN = "/lambent/v1/functions/fn"
 
@@ -103,6 +107,8 @@ async def test_errors_name_the_members(live: Any) -> None:
     assert "spec.reservedConcurrentExecutions" in refused.body["message"]
     refused = await live.request("PUT", FN, document(code={"path": "folder"}))
     assert refused.body["message"].startswith("spec.code.path: only the lambent command reads folders")
+    refused = await live.request("PUT", FN, document(code={"inline": {"../x.py": ""}}))
+    assert refused.body["message"] == "spec.code.inline: ../x.py is no path of a file in the package"
     refused = await live.request("PUT", FN, document(code={"zip": "bm8="}))
     assert refused.body["message"].startswith("spec.code: Could not unzip uploaded file.")
 
@@ -120,6 +126,27 @@ async def test_a_reservation_counts_what_others_hold(live: Any) -> None:
 async def test_the_address_must_be_the_manifests(live: Any) -> None:
     refused = await live.request("PUT", "/lambent/v1/functions/another", document())
     assert refused.body["message"] == "metadata.name: the manifest is of fn, the address of another"
+
+
+async def test_a_namespace_without_functions_is_refused(live: Any) -> None:
+    wanted = document()
+    wanted["metadata"]["namespace"] = "other-ns"
+    refused = await live.request("PUT", FN, wanted)
+    assert (refused.status, refused.body["message"]) == (
+        400,
+        "metadata.namespace: functions and layer versions are in default here, not in other-ns: leave it out",
+    )
+    elsewhere = await make_api(namespace="apps").request("PUT", FN, wanted)
+    assert "are in apps here, not in other-ns" in elsewhere.body["message"]
+    wanted["metadata"]["namespace"] = "default"
+    assert (await live.request("PUT", FN, wanted)).status == 201
+
+
+async def test_a_manifest_may_name_the_functions_namespace() -> None:
+    wanted = document()
+    wanted["metadata"]["namespace"] = "apps"
+    created = await make_api(namespace="apps").request("PUT", FN, wanted)
+    assert (created.status, created.body["metadata"]["namespace"]) == (201, "apps")
 
 
 async def test_a_body_that_is_not_json(live: Any) -> None:
@@ -146,6 +173,27 @@ async def test_labels_of_the_manifest_are_kept(live: Any) -> None:
     assert changed.headers["x-lambent-result"] == "configured"
     assert changed.body["metadata"]["labels"] == {"team": "b"}
     assert changed.body["status"]["codeRevision"] == 1
+
+
+async def test_labels_and_annotations_of_others_stay(live: Any) -> None:
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    wanted = document()
+    wanted["metadata"] |= {"labels": {"team": "a"}, "annotations": {"note": "a"}}
+    await live.request("PUT", FN, wanted)
+    (function,) = live.documents.list(Function)
+    theirs = msgspec.structs.replace(
+        function.metadata,
+        labels=function.metadata.labels | {"argocd.argoproj.io/instance": "b"},
+        annotations=function.metadata.annotations | applied,
+    )
+    await live.documents.put(msgspec.structs.replace(function, metadata=theirs), theirs.resource_version)
+    assert (await live.request("PUT", FN, wanted)).headers["x-lambent-result"] == "unchanged"
+    stale = {"kubectl.kubernetes.io/last-applied-configuration": "stale"}
+    wanted["metadata"] |= {"labels": {"more": "c"}, "annotations": {"note": "d"} | stale}
+    changed = await live.request("PUT", FN, wanted)
+    assert changed.headers["x-lambent-result"] == "configured"
+    assert changed.body["metadata"]["labels"] == {"team": "a", "argocd.argoproj.io/instance": "b", "more": "c"}
+    assert changed.body["metadata"]["annotations"] == {"note": "d"} | applied
 
 
 async def test_the_schema_is_served_and_the_routes_are_described(live: Any) -> None:

@@ -223,7 +223,7 @@ async def test_a_manifest_of_what_is_being_published_is_not_told_that_it_differs
     [
         ({"code": {}}, "spec.code: is missing"),
         ({"code": {"path": "."}}, "spec.code.path: only the lambent command reads folders"),
-        ({"code": {"inline": {"../x": ""}}}, "spec.code: Could not unzip"),
+        ({"code": {"inline": {"../x": ""}}}, "spec.code.inline: ../x is no path of a file in the package"),
         ({"code": {"sha256": "ab" * 32}}, "spec.code.sha256: there is no package"),
         ({"version": 2}, "metadata.name: deps.2 is wanted"),
         ({"compatibleRuntimes": ["cobol"]}, "spec.compatibleRuntimes[0]: cobol is no runtime"),
@@ -235,6 +235,12 @@ async def test_a_manifest_that_cannot_be(live: Any, changes: dict[str, Any], tex
     refused = await live.request("PUT", PUT, {**MANIFEST, "spec": {**MANIFEST["spec"], **changes}})
     assert refused.status == 400
     assert text in refused.body["message"]
+
+
+async def test_a_namespace_without_layer_versions_is_refused(live: Any) -> None:
+    refused = await live.request("PUT", PUT, MANIFEST | {"metadata": {"name": "deps.1", "namespace": "other-ns"}})
+    assert refused.status == 400
+    assert refused.body["message"].startswith("metadata.namespace: ") and "not in other-ns" in refused.body["message"]
 
 
 async def test_a_functions_manifest_names_layers_for_short(live: Any) -> None:
