@@ -570,9 +570,10 @@ def test_scale(kubectl: Kubectl) -> None:
 
 
 def test_columns(kubectl: Kubectl) -> None:
-    kubectl.stored(function("shown", memorySize=256, reservedConcurrentExecutions=7))
+    kubectl.stored(function("shown", memorySize=256))
     status = {
         "state": "Active",
+        "reservedConcurrentExecutions": 7,
         "revisionId": "2f5b",
         "environments": {"ready": 4, "busy": 1, "updated": 3},
         "url": "http://shown.example.org/",
