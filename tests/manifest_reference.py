@@ -65,7 +65,6 @@ One of four:
 ## Members
 
 Generated from the schema, which the platform also serves at `/lambent/v1/schemas/function`. This page: `make docs`.
-Names of environment variables have at least two characters: a letter, then letters, digits and `_`.
 
 | member | type | default | meaning and limits |
 | --- | --- | --- | --- |

@@ -65,7 +65,7 @@ class Environment(_Model, frozen=True):
     """What the function finds in its environment."""
 
     variables: dict[str, str] = {}
-    """Environment variables; together at most 4,096 bytes. Names begin with a letter; those that Lambda sets itself are refused."""
+    """By name; together at most 4,096 bytes. Names have two characters at least; those that Lambda sets itself are refused."""
 
 
 class ObjectReference(_Model, frozen=True, kw_only=True):

@@ -71,12 +71,19 @@ def noted(function: Function, before: FunctionStatus, *, generation: int, url: s
     A function that the gateway itself has written: the new generation is its own doing. `before` is what stood in its status.
 
     Not so if it wrote beside a foreign change that is still to be brought about: then both are brought about together. Nor if
-    it wrote after a change that failed, and no other code than what is in force: that it saw, and another is in the resource.
+    it wrote after a change that failed, and no other code than what is in force: that it saw, and another is in the resource; or beside
+    a reservation that was refused, and is to be asked for anew.
     """
     if is_foreign(function):
         return function
     spec, status = function.spec, function.status
-    if before.last_update_status == "Failed" and deployment.is_unsettled(function) and before.code in (None, spec.code):
+    has_other_code = before.code not in (None, spec.code)
+    is_refused = spec.reserved_concurrent_executions != status.reserved_concurrent_executions
+    if (
+        before.last_update_status == "Failed"
+        and deployment.is_unsettled(function)
+        and (is_refused or not has_other_code)
+    ):
         in_force = msgspec.structs.replace(
             status, observed_generation=generation - 1, code_revision=before.code_revision, layers=before.layers
         )

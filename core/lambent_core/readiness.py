@@ -7,11 +7,12 @@ The gateway finds it, which knows them; a Function's and a RuntimePool's conditi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 import msgspec
 
-from lambent_core.conditions import Finding, next_conditions
+from lambent_core.conditions import Finding, condition_of, next_conditions
 from lambent_core.function import Condition
 from lambent_core.layers import LayerVersion
 from lambent_core.versions import FunctionAlias, FunctionVersion, Owned
@@ -58,11 +59,19 @@ def of_layer_version(version: LayerVersion) -> Finding:
 
 
 def with_finding(document: Judged, finding: Finding, *, timestamp: str) -> Judged:
-    """The document with the condition; the same one if that says so already. `timestamp` is now, RFC 3339."""
+    """
+    The document with the condition; the same one if that says so already, be it in the words of another release. `timestamp` is now,
+    RFC 3339.
+    """
     before: list[Condition] = document.conditions if isinstance(document, FunctionAlias) else document.status.conditions
-    after = [*next_conditions(before, [finding], generation=document.metadata.generation, timestamp=timestamp)]
-    if after == before:
+    generation = document.metadata.generation
+    last = condition_of(before, finding.type)
+    words = finding.message if last is None or finding.status == "False" else last.message
+    if [
+        *next_conditions(before, [replace(finding, message=words)], generation=generation, timestamp=timestamp)
+    ] == before:
         return document
+    after = [*next_conditions(before, [finding], generation=generation, timestamp=timestamp)]
     if isinstance(document, FunctionAlias):
         return msgspec.structs.replace(document, conditions=after)
     return msgspec.structs.replace(document, status=msgspec.structs.replace(document.status, conditions=after))

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lambent_core import deployment, limits, reservations
+from lambent_core import limits, reservations
 from lambent_core.errors import InvalidParameterValue
 from lambent_core.function import Function
 from lambent_core.names import Target
@@ -70,7 +70,11 @@ def _unqualified(call: Call) -> Target:
 
 async def _reserve(call: Call, target: Target, wanted: int | None) -> None:
     def decide(function: Function) -> Function:
-        spec = msgspec.structs.replace(function.spec, reserved_concurrent_executions=wanted)
-        return deployment.amended(function, spec, now=call.parts.clock.time())
+        # In force whatever becomes of a manifest that was refused, and may have asked for the same.
+        return msgspec.structs.replace(
+            function,
+            spec=msgspec.structs.replace(function.spec, reserved_concurrent_executions=wanted),
+            status=msgspec.structs.replace(function.status, reserved_concurrent_executions=wanted),
+        )
 
     await call.change(target, decide)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from lambent_core import generations, images
 from lambent_core.documents import Document
+from lambent_core.errors import ServiceUnavailable
 from lambent_core.function import Code, Function, FunctionSpec
 from lambent_core.images import ImageProblem
 from lambent_gateway.code_packages import UnusableCode
@@ -71,6 +72,6 @@ class CodeLooks:
     async def _can_be_had(self, wanted: FunctionSpec, before: Code | None) -> bool:
         try:
             await self._look_up(wanted, before)
-        except (ImageProblem, UnusableCode):
+        except (ImageProblem, UnusableCode, ServiceUnavailable):
             return False
         return True

@@ -95,7 +95,11 @@ class Deployments:
         match new:
             case Function() if deployment.is_unsettled(new):
                 self._following.take_up(new.metadata.name)
-            case LayerVersion() if new.status.state == "Active":
+            case Function() if generations.awaits_room(new) and (
+                not isinstance(old, Function) or _reserves_other(old, new)
+            ):
+                self._bring_about_anew(new.metadata.name)
+            case LayerVersion() if new.status.state == "Active" and not _is_active(old):
                 for function in self._documents.list(Function):
                     if generations.awaits_layer(function, new.reference):
                         self._bring_about_anew(function.metadata.name)
@@ -223,3 +227,12 @@ class Deployments:
 def _reserves_less(old: Function, new: Document | None) -> bool:
     now = reservations.in_force(new) if isinstance(new, Function) else None
     return (reservations.in_force(old) or 0) > (now or 0)
+
+
+def _reserves_other(old: Function, new: Function) -> bool:
+    """Of one that failed for it, the wish was changed: by the API, or there would be another change to bring about."""
+    return old.spec.reserved_concurrent_executions != new.spec.reserved_concurrent_executions
+
+
+def _is_active(layer: Document | None) -> bool:
+    return isinstance(layer, LayerVersion) and layer.status.state == "Active"

@@ -175,6 +175,16 @@ def test_what_the_gateway_writes_beside_the_code_leaves_a_change_failed() -> Non
     assert noted.status.code == PACKAGE
 
 
+def test_new_code_does_not_put_a_reservation_in_force_that_was_refused() -> None:
+    """It is asked for anew, together with the code."""
+    full = Problem("ReservationTooLarge", "")
+    seen = generations.seen(brought(changed(brought(function(1)), reserved_concurrent_executions=950), full))
+    other = msgspec.structs.replace(seen.spec, code=Code(sha256="cd" * 32, size=8))
+    updated = deployment.changed(seen, other, arn="arn", revision_id="r2", now=NOW)
+    noted = generations.noted(updated, seen.status, generation=3, url=None)
+    assert (noted.status.observed_generation, noted.status.code) == (2, PACKAGE)
+
+
 def test_the_first_package_makes_it_active() -> None:
     status = brought(function(1)).status
     assert (status.state, status.last_update_status, status.code_revision) == ("Active", "Successful", 1)

@@ -79,11 +79,15 @@ def test_a_condition_is_told_once_and_stands_beside_others(document: Judged) -> 
         return of.conditions if isinstance(of, FunctionAlias) else of.status.conditions
 
     yes, no = Finding("Ready", "True", "Active", "yes"), Finding("Ready", "False", "No", "no")
+    in_other_words = Finding("Ready", "True", "Active", "yes indeed")
     other = Finding("Theirs", "True", "So", "")
     first = readiness.with_finding(document, other, timestamp=NOW)
     told = readiness.with_finding(first, yes, timestamp=NOW)
     assert readiness.with_finding(told, yes, timestamp=LATER) is told
+    assert readiness.with_finding(told, in_other_words, timestamp=LATER) is told
     again = readiness.with_finding(told, no, timestamp=LATER)
+    why = readiness.with_finding(again, Finding("Ready", "False", "No", "why"), timestamp=LATER)
+    assert conditions(why)[-1].message == "why"
     assert [(one.type, one.status, one.last_transition_time) for one in conditions(again)] == [
         ("Theirs", "True", NOW),
         ("Ready", "False", LATER),

@@ -292,6 +292,30 @@ async def test_a_reservation_that_was_refused_counts_nowhere_and_is_brought_abou
     assert (rig.latest().status.last_update_status, reservations.in_force(rig.latest())) == ("Successful", 1)
 
 
+async def test_of_a_reservation_that_was_refused_another_wish_is_brought_about(rig: Rig) -> None:
+    """G8: of whoever is asked, the API's writes are its own otherwise."""
+    rig.driver.start()
+    refused = await rig.apply(reserved_concurrent_executions=950)
+    spec = msgspec.structs.replace(refused.spec, reserved_concurrent_executions=800)
+    amended = deployment.amended(refused, spec, now=0.0)
+    await rig.documents.put(amended, refused.metadata.resource_version)
+    await rig.driver.settled(rig.latest())
+    assert (rig.latest().status.state, reservations.in_force(rig.latest())) == ("Active", 800)
+
+
+async def test_a_reservation_for_which_there_is_room_by_now_is_brought_about_by_the_next_gateway(rig: Rig) -> None:
+    """G8."""
+    rig.driver.start()
+    first = await rig.apply(reserved_concurrent_executions=500)
+    await rig.apply("later", reserved_concurrent_executions=500)
+    await rig.driver.stop()
+    await rig.documents.delete(first, rig.latest().metadata.resource_version)
+    rig.driver = rig.gateway("next")
+    rig.driver.start()
+    await rig.driver.settled(rig.latest("later"))
+    assert rig.latest("later").status.state == "Active"
+
+
 MISSING = "ef" * 32
 
 
@@ -305,6 +329,9 @@ def test_a_package_that_comes_later_is_taken_up_by_itself(restarted: bool) -> No
         await rig.apply(code=Code(sha256=MISSING))
         assert rig.latest().status.state == "Failed"
         before = rig.latest()
+        rig.packages.away = True
+        await asyncio.sleep(60)
+        rig.packages.away = False
         await asyncio.sleep(3_600)
         assert rig.latest() == before, "nothing is written while it is looked for"
         driver = rig.driver

@@ -35,7 +35,7 @@ def version(uid: str = "u") -> FunctionVersion:
 class Rig:
     def __init__(self, documents: MemoryDocuments) -> None:
         self.documents = documents
-        self.drivers = [Readiness(documents, SystemClock()), Readiness(documents, SystemClock())]
+        self.drivers = [Readiness(documents, SystemClock(), pause_seconds=0.0) for _ in range(2)]
 
     async def put(self, document: Document) -> None:
         await self.documents.put(document, "")
@@ -91,6 +91,31 @@ async def test_what_has_no_function_is_not_ready_until_it_is_given_to_one(rig: R
     assert orphan is not None
     await rig.documents.put(msgspec.structs.replace(orphan, function_uid="u"), orphan.metadata.resource_version)
     assert await rig.ready(FunctionAlias, "fn.live") == ("True", "Active")
+
+
+async def test_an_alias_is_ready_once_the_version_that_it_names_is_given_to_its_function(rig: Rig) -> None:
+    """Versions that kubectl applies are nobody's at first."""
+    await rig.put(function())
+    await rig.put(alias())
+    await rig.put(version(uid=""))
+    assert await rig.ready(FunctionAlias, "fn.live") == ("False", "VersionNotFound")
+    orphan = rig.documents.get(FunctionVersion, "fn.1")
+    assert orphan is not None
+    await rig.documents.put(msgspec.structs.replace(orphan, function_uid="u"), orphan.metadata.resource_version)
+    assert await rig.ready(FunctionAlias, "fn.live") == ("True", "Active")
+
+
+async def test_what_a_function_leaves_behind_is_not_ready_and_is_again_when_that_is_back(rig: Rig) -> None:
+    """As while a function that was deleted waits for its environments, or can't be read."""
+    for document in (function(), version(), alias()):
+        await rig.put(document)
+    assert await rig.ready(FunctionAlias, "fn.live") == ("True", "Active")
+    await rig.remove(Function, "fn")
+    assert await rig.ready(FunctionAlias, "fn.live") == ("False", "FunctionNotFound")
+    assert await rig.ready(FunctionVersion, "fn.1") == ("False", "FunctionNotFound")
+    await rig.put(function())
+    assert await rig.ready(FunctionAlias, "fn.live") == ("True", "Active")
+    assert await rig.ready(FunctionVersion, "fn.1") == ("True", "Active")
 
 
 async def test_a_layer_version_is_ready_once_it_is_active(rig: Rig) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
+
+from lambent_core import reservations
+from lambent_core.function import Function
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:fn"
 TAGS = f"/2017-03-31/tags/{ARN.replace(':', '%3A')}"
@@ -37,6 +41,27 @@ async def test_reserved_concurrency_leaves_a_hundred(live: Any) -> None:
     assert (await live.function("GET")).body["Concurrency"] == {"ReservedConcurrentExecutions": 500}
     assert (await live.request("DELETE", "/2017-10-31/functions/fn/concurrency")).status == 204
     assert (await live.request("GET", "/2019-09-30/functions/fn/concurrency")).body == {}
+
+
+@pytest.mark.parametrize(("asked", "in_force"), [(0, None), (None, 0)])
+async def test_what_is_reserved_here_is_in_force_though_a_refused_manifest_asked_for_the_same(
+    live: Any, asked: int | None, in_force: int | None
+) -> None:
+    await live.create()
+    there = live.documents.get(Function, "fn")
+    refused = msgspec.structs.replace(
+        there,
+        spec=msgspec.structs.replace(there.spec, reserved_concurrent_executions=asked),
+        status=msgspec.structs.replace(
+            there.status, last_update_status="Failed", reserved_concurrent_executions=in_force
+        ),
+    )
+    await live.documents.put(refused, there.metadata.resource_version)
+    if asked is None:
+        await live.request("DELETE", "/2017-10-31/functions/fn/concurrency")
+    else:
+        await reserve(live, asked)
+    assert reservations.in_force(live.documents.get(Function, "fn")) == asked
 
 
 async def test_who_reserves_at_once_reserves_no_more_than_there_is(live: Any) -> None:
