@@ -158,7 +158,9 @@ def test_a_function_of_boto3_is_a_resource(lambent: Installation) -> None:
         lambent.client.get_waiter("function_active_v2").wait(FunctionName="made", WaiterConfig={"Delay": 1})
         assert lambent.invoke("made", [1]) == [1]
         thing = lambent.function("made")
-        assert thing["spec"]["code"] == thing["status"]["code"]
+        code, found = thing["spec"]["code"], thing["status"]["code"]
+        # Which gateway has settled it is nobody's affair, and not each unzips the package.
+        assert (code["sha256"], code["size"]) == (found["sha256"], found["size"])
         wait_for("its condition", lambda: lambent.condition("fn", "made", "Ready") == ("True", "Active"))
         managers = {entry["manager"] for entry in lambent.function("made")["metadata"]["managedFields"]}
         assert managers == {"lambent-api", "lambent-operator"}
