@@ -77,13 +77,9 @@ def noted(function: Function, before: FunctionStatus, *, generation: int, url: s
     if is_foreign(function):
         return function
     spec, status = function.spec, function.status
-    has_other_code = before.code not in (None, spec.code)
-    is_refused = spec.reserved_concurrent_executions != status.reserved_concurrent_executions
-    if (
-        before.last_update_status == "Failed"
-        and deployment.is_unsettled(function)
-        and (is_refused or not has_other_code)
-    ):
+    same_code = before.code in (None, spec.code)
+    refused = spec.reserved_concurrent_executions != status.reserved_concurrent_executions
+    if before.last_update_status == "Failed" and deployment.is_unsettled(function) and (same_code or refused):
         in_force = msgspec.structs.replace(
             status, observed_generation=generation - 1, code_revision=before.code_revision, layers=before.layers
         )
@@ -163,9 +159,10 @@ def problem_of(spec: FunctionSpec) -> Problem | None:
     if isinstance(spec.code.inline, dict) and NOT_TEXT in spec.code.inline:
         return Problem("InvalidZipFileException", f"spec.code.inline: {spec.code.inline[NOT_TEXT]}")
     for _, message in function_rules.problems(spec):
-        return Problem(
-            "InvalidConfiguration", message.partition(ENVIRONMENT_MEASURED)[0]
-        )  # that quotes the variables' values
+        told = message.partition(ENVIRONMENT_MEASURED)[
+            0
+        ]  # the rest quotes variables' values, and many may read a status
+        return Problem("InvalidConfiguration", told)
     for path in function_rules.unsupported(spec):
         return Problem("InvalidConfiguration", f"{path} is not implemented yet in Lambent.")
     return None

@@ -26,8 +26,8 @@ def reserved(functions: Iterable[Function], *, but: str = "") -> int:
 
 def unreserved(account_concurrency: int, reserved: int) -> int:
     """
-    For functions without a reservation. A tenth of it at least: manifests may reserve more than there is, and nobody else is
-    throttled for that.
+    For functions without a reservation. A tenth of it at least: more may be reserved than there is, by manifests that two gateways
+    take at the same moment, or since the account has less, and nobody else is throttled for that.
     """
     return max(account_concurrency - reserved, account_concurrency // 10)
 

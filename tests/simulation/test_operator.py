@@ -248,6 +248,12 @@ async def _published() -> None:
     await _end(world)
 
 
+def _call_version(world: World, number: int) -> None:
+    """A version of `hello`, made and called."""
+    world.api.make(FUNCTION_VERSIONS, function_version("hello", number))
+    world.gateway.put(AgentEntry(f"own-{number}", f"function/hello/v{number}", "wanted"))
+
+
 def test_the_trouble_of_a_version_is_shown_until_nobody_asks_for_it_any_more() -> None:
     virtual_time.run(_broken_version())
 
@@ -257,8 +263,7 @@ async def _broken_version() -> None:
     world.image_there = False
     world.api.make(FUNCTIONS, function("hello"))
     for number in (1, 2):
-        world.api.make(FUNCTION_VERSIONS, function_version("hello", number))
-        world.gateway.put(AgentEntry(f"own-{number}", f"function/hello/v{number}", "wanted"))
+        _call_version(world, number)
         await asyncio.sleep(20.0)
     assert _message(world).startswith("Version 2: not found")
     world.gateway.put(AgentEntry("own-3", "function/hello/v1", "wanted"))
@@ -294,8 +299,7 @@ async def _deleted_version() -> None:
     world.image_there = False
     world.api.make(FUNCTIONS, function("hello"))
     for number in (1, 2):
-        world.api.make(FUNCTION_VERSIONS, function_version("hello", number))
-        world.gateway.put(AgentEntry(f"own-{number}", f"function/hello/v{number}", "wanted"))
+        _call_version(world, number)
     await asyncio.sleep(20.0)
     assert _message(world).startswith("Version 2: not found")
     assert [_condition(world, type)["status"] for type in ("Ready", "RolledOut")] == ["True", "True"]

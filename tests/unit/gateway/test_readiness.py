@@ -45,6 +45,13 @@ class Rig:
         assert document is not None
         await self.documents.delete(document, document.metadata.resource_version)
 
+    async def give(self, kind: type[FunctionAlias] | type[FunctionVersion], name: str) -> None:
+        """To the function, as the gateways do."""
+        orphan = self.documents.get(kind, name)
+        assert orphan is not None
+        given = msgspec.structs.replace(orphan, function_uid="u")
+        await self.documents.put(given, orphan.metadata.resource_version)
+
     async def at_rest(self) -> None:
         while any(driver._following._tasks for driver in self.drivers):
             await asyncio.sleep(0)
@@ -87,9 +94,7 @@ async def test_what_has_no_function_is_not_ready_until_it_is_given_to_one(rig: R
     await rig.put(function())
     assert await rig.ready(FunctionAlias, "fn.live") == ("False", "FunctionNotFound")
     assert await rig.ready(FunctionVersion, "fn.1") == ("False", "FunctionNotFound")
-    orphan = rig.documents.get(FunctionAlias, "fn.live")
-    assert orphan is not None
-    await rig.documents.put(msgspec.structs.replace(orphan, function_uid="u"), orphan.metadata.resource_version)
+    await rig.give(FunctionAlias, "fn.live")
     assert await rig.ready(FunctionAlias, "fn.live") == ("True", "Active")
 
 
@@ -99,9 +104,7 @@ async def test_an_alias_is_ready_once_the_version_that_it_names_is_given_to_its_
     await rig.put(alias())
     await rig.put(version(uid=""))
     assert await rig.ready(FunctionAlias, "fn.live") == ("False", "VersionNotFound")
-    orphan = rig.documents.get(FunctionVersion, "fn.1")
-    assert orphan is not None
-    await rig.documents.put(msgspec.structs.replace(orphan, function_uid="u"), orphan.metadata.resource_version)
+    await rig.give(FunctionVersion, "fn.1")
     assert await rig.ready(FunctionAlias, "fn.live") == ("True", "Active")
 
 
